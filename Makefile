@@ -1,0 +1,46 @@
+# Two commands: `make book` and `make test`. Both set themselves up in .venv on first use.
+# PYTHON chooses the interpreter (3.11 or newer): make PYTHON=python3.12 book
+
+PYTHON ?= python3
+DATASET ?= mnist
+RUN := .venv/bin/python -m
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+.PHONY: book test study bench clean
+.DEFAULT_GOAL := book
+
+.venv/.stamp: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is missing or older than Python 3.11; give a newer one:" \
+	       "make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(RUN) pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# A notebook replaces the stored one only after it has run to its end.
+book: .venv/.stamp
+	rm -rf _build/html _build/.doctrees _build/notebooks
+	mkdir -p _build/notebooks
+	set -e; for notebook in $(NOTEBOOKS); do \
+	  fresh=_build/$$notebook; \
+	  $(RUN) papermill --kernel python3 --cwd notebooks --no-progress-bar $$notebook $$fresh; \
+	  $(RUN) nbstripout $$fresh; \
+	  mv $$fresh $$notebook; \
+	done
+	$(RUN) jupyter_book build . -W --keep-going
+	@test -f _build/html/index.html
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: .venv/.stamp
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) pytest --nbval-lax tests notebooks
+
+study: .venv/.stamp
+	$(RUN) helpers study --dataset $(DATASET)
+
+bench: .venv/.stamp
+	set -e; for script in benchmarks/*.py; do .venv/bin/python $$script; done
+
+clean:
+	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
