@@ -1,0 +1,39 @@
+"""Three class-conditional generators behind one small interface.
+
+Each is a torch module with
+
+- `noised`: the network whose gradients read private records, and are clipped and noised;
+- `released`: the network that samples, and that is averaged over the steps (EMA);
+- `randomness(n, generator=...)`: the random numbers of `n` per-record losses, [n, ...];
+- `losses(images, labels, randomness)`: the per-record losses [n], a function of `noised` alone;
+- `public_losses(...)` and `opponent_losses(...)`: what else is trained but reads no record
+  (the GAN's synthetic half and its generator), or `None`;
+- `sample(labels, generator=...)`: images [n, 1, 28, 28] in [0, 1].
+"""
+
+import torch
+from torch import nn
+
+from .. import presets
+from .interface import Generative
+from .vae import VAE
+
+_NETWORKS = {"vae": VAE}
+
+
+def build(name: str, scale: str, *, classes: int, generator: torch.Generator) -> Generative:
+    """A freshly initialised model; the same generator state gives the same weights.
+
+    Raises `ValueError` for an unknown model or scale, or fewer than two classes.
+    """
+    preset = presets.preset(name, scale)
+    if classes < 2:
+        raise ValueError(f"classes is {classes}; a class-conditional model needs at least 2")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        return _NETWORKS[name](classes, preset)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -1,0 +1,129 @@
+"""Training a generator on private images, the same way in every arm (defect D2).
+
+Arms differ in two numbers only: `sgd` does not clip, `clipped` clips per record without noise, `dp`
+clips and adds Gaussian noise. Sampling, optimiser, length and averaging are the preset's. Runs on
+neighbouring data sets share their initial weights and every random draw (defect D10).
+"""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from . import dp, presets
+from .datasets import Sample
+from .models import Generative
+from .randomness import generator as stream
+
+ARMS = ("sgd", "clipped", "dp")
+_HISTORY_POINTS = 100  # rows kept per training
+
+
+class Fitted(NamedTuple):
+    """A trained model and how its training went."""
+
+    model: Generative
+    history: dict[str, list[float]]  # columns step, loss, norm, clipped, snr
+
+
+def fit(
+    model: Generative,
+    records: Sample,
+    *,
+    arm: str,
+    sigma: float,
+    training: presets.Training,
+    slots: int,
+    seed: int,
+) -> Fitted:
+    """Train `model` in place on `records`; returns it with averaged weights, and its history.
+
+    - `sigma`: noise multiplier; > 0 in the arm `dp`, else 0.
+    - `slots`: the public number of records a run is laid out for. It fixes the normaliser and the
+      layout of the random draws, so that neighbouring data sets of at most `slots` records see the
+      same draws and the same scale whatever their size (defects D6, D10).
+    - `seed`: of the streams for sampling records, the losses' randomness, the noise and the rest.
+
+    Raises `ValueError` for an arm and sigma that do not fit, or more records than slots.
+    """
+    check_arm(arm, sigma)
+    if not 0 < len(records.images) <= slots:
+        raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
+    streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
+    parameters = list(model.noised.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=training.betas)
+    average = _Average(model.released, training.ema_decay)
+    history = {name: [] for name in ("step", "loss", "norm", "clipped", "snr")}
+    every = max(1, training.steps // _HISTORY_POINTS)
+
+    for step in range(training.steps):
+        gradient = _gradient(model, records, sigma, arm, training, slots, streams)
+        for p, g in zip(parameters, gradient.values, strict=True):
+            p.grad = g
+        optimizer.step()
+        average.update()
+        if step % every == 0:
+            _record(history, step, gradient, sigma, training.max_grad_norm, parameters)
+    average.write()
+    return Fitted(model.eval(), history)
+
+
+def check_arm(arm: str, sigma: float) -> None:
+    """Raise `ValueError` unless sigma > 0 exactly in the arm `dp`."""
+    dp.check_noise_multiplier(sigma)
+    if arm not in ARMS:
+        raise ValueError(f"arm {arm!r} is unknown; allowed: {', '.join(ARMS)}")
+    if (sigma > 0) != (arm == "dp"):
+        raise ValueError(f"sigma is {sigma} in the arm {arm!r}; sigma > 0 goes with `dp` alone")
+
+
+def _gradient(model, records, sigma, arm, training, slots, streams) -> dp.Gradient:
+    """One step's gradient. Draws are laid out by slot, then cut to the records there are."""
+    chosen = torch.rand(slots, generator=streams["records"]) < training.sample_rate
+    draws = training.draws
+    randomness = model.randomness(slots * draws, generator=streams["records"])
+    chosen = chosen[: len(records.images)].nonzero()[:, 0]
+    randomness = randomness.view(slots, draws, *randomness.shape[1:])[chosen].flatten(0, 1)
+    images = records.images[chosen].repeat_interleave(draws, 0)
+    labels = records.labels[chosen].repeat_interleave(draws, 0)
+    return dp.private_gradient(
+        model.noised,
+        lambda: model.losses(images, labels, randomness),
+        max_grad_norm=None if arm == "sgd" else training.max_grad_norm,
+        noise_multiplier=sigma,
+        normaliser=slots * training.sample_rate,
+        generator=streams["noise"],
+        draws=draws,
+    )
+
+
+class _Average:
+    """Exponential moving average of a module's weights, its early bias removed by a short memory
+    at the start: decay min(d, (1 + t) / (10 + t))."""
+
+    def __init__(self, module: nn.Module, decay: float):
+        self.module, self.decay, self.steps = module, decay, 0
+        self.weights = [copy.deepcopy(p.data) for p in module.parameters()]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(self.weights, [p.data for p in self.module.parameters()], 1 - decay)
+
+    @torch.no_grad()
+    def write(self) -> None:
+        for p, average in zip(self.module.parameters(), self.weights, strict=True):
+            p.copy_(average)
+
+
+def _record(history, step, gradient, sigma, max_grad_norm, parameters: list[Tensor]) -> None:
+    norms, size = gradient.norms, sum(p.numel() for p in parameters)
+    history["step"].append(step)
+    history["loss"].append(gradient.losses.mean().item())
+    history["norm"].append(norms.median().item() if len(norms) else float("nan"))
+    clipped = (norms > max_grad_norm).float().mean().item() if len(norms) else 0.0
+    history["clipped"].append(clipped)
+    noise = sigma * max_grad_norm * size**0.5
+    history["snr"].append(gradient.signal / noise if noise else float("inf"))
