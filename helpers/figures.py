@@ -1,0 +1,195 @@
+"""Results as figures. Each function takes results and returns a matplotlib figure.
+
+One colour per model, the same in every figure; bands are 90 % t intervals over seeds.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from . import tables
+from .results import Results
+from .study import Cell
+
+MODEL_NAMES = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
+_COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
+LABELS = {
+    "fid": "FID (Inception), lower is better",
+    "fd_lite0": "Fréchet distance (Lite0), lower is better",
+    "epsilon_hat": "empirical ε̂ at the query, lower is better",
+    "accuracy": "TSTR accuracy, higher is better",
+    "ecdf_ks": "KS distance of the ECDFs",
+    "ecdf_w1": "W₁ / median hold-out distance",
+}
+
+
+def style() -> None:
+    """The look of all figures: set once at the top of a notebook."""
+    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.9)
+    plt.rcParams.update({"figure.dpi": 100, "savefig.dpi": 120, "axes.titlesize": 11})
+
+
+def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:
+    """Images uint8 [rows, columns, H, W] tiled into one [.., ..], white between them."""
+    rows, columns, height, width = images.shape
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), 255, np.uint8)
+    for r in range(rows):
+        for c in range(columns):
+            y, x = r * (height + gap), c * (width + gap)
+            sheet[y : y + height, x : x + width] = images[r, c]
+    return sheet
+
+
+def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> Figure:
+    """Synthetic images of one model, a panel per level, a row per class (NFL Fig. 7)."""
+    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
+    real = results.reference()
+    panels = [("real", real["images"])]
+    panels += [(_title(cell), results.arrays(cell)["samples"]) for cell in cells]
+    height = 0.26 * len(real["images"]) + 0.5
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(0.27 * shown * len(panels) + 0.6, height), squeeze=False
+    )
+    for axis, (title, images) in zip(axes[0], panels, strict=True):
+        axis.imshow(mosaic(images[:, :shown]), cmap="gray", vmin=0, vmax=255)
+        axis.set(title=title, xticks=[], yticks=[])
+        sns.despine(ax=axis, left=True, bottom=True)
+    size = 28 + 2
+    axes[0, 0].set_yticks(
+        [size * r + 14 for r in range(len(real["classes"]))], real["classes"].tolist()
+    )
+    axes[0, 0].tick_params(length=0)
+    figure.tight_layout()
+    return figure
+
+
+def plane(results: Results) -> Figure:
+    """The public images on the Isomap plane, the query class marked (NFL Fig. 5, 13, 14)."""
+    reference = results.reference()
+    points, labels = reference["points"], reference["labels"]
+    figure, axis = plt.subplots(figsize=(6.4, 4.8))
+    palette = sns.color_palette("tab20", len(reference["classes"]))
+    for c, name in enumerate(reference["classes"]):
+        chosen, query = points[labels == c], c == reference["query_class"]
+        axis.scatter(
+            *chosen.T,
+            s=26 if query else 12,
+            marker="*" if query else "o",
+            color=palette[c],
+            edgecolor="black" if query else "none",
+            linewidth=0.4,
+            label=f"{name} (query class)" if query else str(name),
+        )
+    axis.set(xlabel="first Isomap coordinate", ylabel="second Isomap coordinate")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def curves(
+    results: Results, metrics: Sequence[str], *, columns: int = 3, ceiling: bool = True
+) -> Figure:
+    """Each metric against sigma, one line per model with its 90 % band (NFL Fig. 10, 16, 18).
+
+    Below each noise multiplier stands the accountant's epsilon at delta 1e-3. In the panel of
+    accuracies the dashed line is the real-data ceiling, the dotted one is chance.
+    """
+    rows = -(-len(metrics) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.1 * columns, 3.4 * rows), squeeze=False)
+    for axis, metric in zip(axes.flat, metrics, strict=False):
+        _curve(axis, results.frame, metric)
+        if metric == "accuracy" and ceiling:
+            _accuracy_levels(axis, results)
+    for axis in axes.flat[len(metrics) :]:
+        axis.set_visible(False)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    if len(handles) > 1:
+        axes.flat[0].legend(handles, labels)
+    figure.tight_layout()
+    return figure
+
+
+def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
+    names = tables.levels(frame)
+    for model, group in tables.intervals(frame, metric).groupby("model"):
+        at = [names.index(name) for name in group["level"]]
+        axis.plot(at, group["mean"], "o-", color=_COLOURS[model], label=MODEL_NAMES[model])
+        axis.fill_between(at, group["low"], group["high"], color=_COLOURS[model], alpha=0.2)
+    axis.set(title=LABELS.get(metric, metric), xlabel="σ, and ε at δ = 10⁻³")
+    axis.set_xticks(range(len(names)), [_tick(frame, name) for name in names])
+
+
+def _tick(frame: pd.DataFrame, name: str) -> str:
+    table = tables.intervals(frame, "epsilon_1e-3")
+    at = table[table["level"] == name]["mean"]
+    if at.empty:
+        return f"{name}\n∞"
+    low, high = f"{at.min():,.0f}", f"{at.max():,.0f}"
+    return f"{name}\n{low}" if low == high else f"{name}\n{low}–{high}"
+
+
+def _accuracy_levels(axis: Axes, results: Results) -> None:
+    frame = results.frame
+    real = frame[frame["metric"] == "accuracy_real"]["value"].mean()
+    chance = 1 / len(results.reference()["classes"])
+    axis.axhline(real, color="0.3", linestyle="--", linewidth=1)
+    axis.axhline(chance, color="0.3", linestyle=":", linewidth=1)
+    right = axis.get_xlim()[1]
+    axis.text(right, real, "real images ", ha="right", va="bottom", fontsize=8)
+    axis.text(right, chance, "chance ", ha="right", va="bottom", fontsize=8)
+    axis.set_ylim(0, 1)
+
+
+def ecdf(results: Results, model: str, *, seed: int = 0) -> Figure:
+    """Distances to the nearest training image: synthetic per level, hold-out in black (Fig. 11)."""
+    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
+    figure, axis = plt.subplots(figsize=(6.4, 4.0))
+    for cell, colour in zip(cells, sns.color_palette("viridis", len(cells)), strict=True):
+        axis.ecdf(results.arrays(cell)["distances_synthetic"], color=colour, label=_title(cell))
+    holdout = results.arrays(cells[0])["distances_holdout"]
+    axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
+    axis.set(xlabel="Euclidean distance to the nearest training image", ylabel="share of images")
+    axis.legend(frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
+    """Utility against empirical epsilon, one point per cell, fidelity as the point's size."""
+    wide = (
+        tables.with_level(results.frame)
+        .pivot_table(
+            index=["model", "level", "seed"], columns="metric", values="value", observed=True
+        )
+        .reset_index()
+    )
+    figure, axis = plt.subplots(figsize=(6.4, 4.2))
+    sns.scatterplot(
+        wide,
+        x="epsilon_hat",
+        y="accuracy",
+        hue="level",
+        style="model",
+        size=fidelity,
+        sizes=(200, 30),
+        palette="viridis",
+        ax=axis,
+    )
+    axis.set(xlabel=LABELS["epsilon_hat"], ylabel=LABELS["accuracy"])
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def _ordered(results: Results) -> list[Cell]:
+    names = tables.levels(results.frame)
+    return sorted(results.cells, key=lambda c: names.index(tables.level(c.arm, c.sigma)))
+
+
+def _title(cell: Cell) -> str:
+    return f"σ = {cell.sigma:g}" if cell.arm == "dp" else cell.arm

@@ -1,0 +1,219 @@
+"""Committed results: what the study found, as small files that need no data set to be read.
+
+`data/results/<dataset>.csv` is tidy (one row per cell and metric, sorted, six significant digits),
+`<dataset>.json` says where it came from (data, versions, machine, times, and the key of each cell),
+and `<dataset>/` holds what figures need and a table cannot hold. Cells of the scale `smoke` are
+for tests and are collected beside the store instead. What depends on the machine's speed stands in
+the JSON alone, so that the CSV is a function of the seeds.
+"""
+
+import csv
+import datetime
+import importlib.metadata
+import io
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import assets, datasets, store, study
+from .datasets import Dataset
+from .study import Cell
+
+_COLUMNS = ("dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value")
+_PACKAGES = ("torch", "torchvision", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Results of a list of cells of one data set."""
+
+    cells: list[Cell]
+    frame: pd.DataFrame  # tidy, the columns of the CSV
+    provenance: dict
+    folder: Path
+
+    def arrays(self, cell: Cell) -> dict[str, np.ndarray]:
+        """What the cell keeps for figures: samples, points on the plane, distances."""
+        return _required(self.folder / f"{cell.name}.npz")
+
+    def reference(self) -> dict[str, np.ndarray]:
+        """Real images and the public plane of the data set."""
+        return _required(self.folder / "reference.npz")
+
+
+def _required(path: Path) -> dict[str, np.ndarray]:
+    arrays = store.read_arrays(path)
+    if arrays is None:
+        raise FileNotFoundError(f"{path} is missing; `python -m helpers study` collects it")
+    return arrays
+
+
+def results_root(scale: str) -> Path:
+    """Where results of a scale are collected."""
+    return study.runs_root() / "results" if scale == "smoke" else assets.root() / "results"
+
+
+def obtain(cells: Sequence[Cell], *, workers: int = 1) -> Results:
+    """The cells' results: from the collected files where they are current, else computed now.
+
+    Reading needs no data set. Raises `RuntimeError` naming the cells that failed, with causes.
+    """
+    dataset, scale = _one_dataset(cells)
+    folder = results_root(scale)
+    if any(cell not in _collected(folder, dataset) for cell in cells):
+        failures = study.run(cells, workers=workers)
+        collect(cells)
+        if failures:
+            causes = "; ".join(f"{f.cell.name}: {f.cause}" for f in failures)
+            raise RuntimeError(f"{len(failures)} of {len(cells)} cells failed: {causes}")
+    records = _collected(folder, dataset)
+    frame = pd.DataFrame(_rows({cell: records[cell] for cell in cells}), columns=_COLUMNS)
+    provenance = store.read_json(folder / f"{dataset}.json")
+    return Results(sorted(cells), frame, provenance, folder / dataset)
+
+
+def collect(cells: Iterable[Cell]) -> Path:
+    """Bring the done ones of `cells` into the collected files, beside those already there.
+
+    Cells that were collected under other presets are dropped. Returns the CSV's path. Collecting
+    the same store again gives the same bytes.
+    """
+    cells = list(cells)
+    name, scale = _one_dataset(cells)
+    dataset, root = datasets.load(name), results_root(scale)
+    records = _collected(root, name)
+    _check_same_data(root, dataset)
+    for cell in cells:
+        record = study.read_record(cell, dataset)
+        arrays = study.read_arrays(cell, dataset)
+        if record is not None and arrays is not None:
+            records[cell] = record
+            store.write_arrays(root / name / f"{cell.name}.npz", arrays)
+    if records:
+        store.write_arrays(root / name / "reference.npz", _reference(dataset, scale))
+        _write(root, dataset, records)
+    return root / f"{name}.csv"
+
+
+def _check_same_data(root: Path, dataset: Dataset) -> None:
+    provenance = store.read_json(root / f"{dataset.name}.json")
+    if provenance and provenance["data"]["checksum"] != dataset.checksum:
+        raise ValueError(
+            f"{root / dataset.name}.csv was computed on other images of {dataset.name} "
+            f"({provenance['data']['source']}) than those found now ({dataset.source}); "
+            "provide the same file, or move the collected results away"
+        )
+
+
+def _one_dataset(cells: Sequence[Cell]) -> tuple[str, str]:
+    names, scales = {cell.dataset for cell in cells}, {cell.scale for cell in cells}
+    if len(names) != 1 or len(scales) != 1:
+        raise ValueError(f"cells of one data set and scale are needed; got {names} and {scales}")
+    return names.pop(), scales.pop()
+
+
+def _collected(root: Path, dataset: str) -> dict[Cell, dict]:
+    """Records of the collected cells that are current under the present presets."""
+    provenance = store.read_json(root / f"{dataset}.json")
+    table = root / f"{dataset}.csv"
+    if provenance is None or not table.exists():
+        return {}
+    records: dict[Cell, dict] = {}
+    with table.open(newline="") as file:
+        for row in csv.DictReader(file):
+            cell = Cell(
+                row["dataset"],
+                row["model"],
+                row["arm"],
+                float(row["sigma"]),
+                int(row["seed"]),
+                row["scale"],
+            )
+            about = provenance["cells"].get(cell.name)
+            if about and about["key"] == cell.measurement_key(provenance["data"]["checksum"]):
+                metrics = records.setdefault(cell, about | {"metrics": {}})["metrics"]
+                metrics[row["metric"]] = float(row["value"])
+    return records
+
+
+def _rows(records: dict[Cell, dict]) -> list[tuple]:
+    return [
+        (*astuple(cell), metric, float(f"{value:.6g}"))
+        for cell, record in sorted(records.items())
+        for metric, value in sorted(record["metrics"].items())
+    ]
+
+
+def _write(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for *cell, metric, value in _rows(records):
+        writer.writerow([*cell, metric, f"{value:.6g}"])
+    with store.atomic(root / f"{dataset.name}.csv", "w") as file:
+        file.write(text.getvalue())
+    store.write_json(root / f"{dataset.name}.json", _provenance(root, dataset, records))
+
+
+def _provenance(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> dict:
+    """Where the table came from. The date moves only when a cell does."""
+    about = {
+        cell.name: {k: v for k, v in record.items() if k != "metrics"}
+        for cell, record in sorted(records.items())
+    }
+    old = store.read_json(root / f"{dataset.name}.json") or {}
+    if old.get("cells") == about:
+        return old
+    return {
+        "data": {
+            "name": dataset.name,
+            "checksum": dataset.checksum,
+            "source": dataset.source,
+            "train": dataset.counts("train"),
+            "test": dataset.counts("test"),
+            "note": dataset.note,
+        },
+        "cells": about,
+        "core_seconds": round(sum(record["core_seconds"] for record in records.values())),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "host": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.system(),
+        },
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        if lines:
+            return lines[0].split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
+    """A few real images per class, and the public pool on its own Isomap plane."""
+    from . import evaluation, presets
+
+    pool = datasets.public(dataset, dataset.public_per_class)
+    reducer = evaluation.public_isomap(dataset, presets.EVALUATIONS[scale])
+    images = (pool.images[:, 0] * 255).round().byte().numpy()
+    shown = [
+        images[pool.labels == c][: evaluation.SHOWN_PER_CLASS] for c in range(len(dataset.classes))
+    ]
+    return {
+        "images": np.stack(shown),
+        "points": reducer.transform(pool.images).astype(np.float32),
+        "labels": pool.labels.numpy().astype(np.int16),
+        "classes": np.array(dataset.classes),
+        "query_class": np.int64(dataset.query_class),
+    }
