@@ -1,0 +1,116 @@
+"""Utility: train a small classifier on synthetic images, test it on real ones (NFL, section 3.4).
+
+The classifier follows the body of the authors' discriminator: strided convolutions, GroupNorm,
+LeakyReLU, mean over the plane, a linear layer. Every training takes the same fixed number of Adam
+steps whatever the size of the training set, so that sets of 100 and of 1,000 images get the same
+budget. Images are neither augmented nor rescaled to the test set's statistics (D18).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import presets
+from .inputs import check_images, check_labels
+
+GROUPS = 8
+INFERENCE_BATCH = 500
+
+
+class Classifier(nn.Module):
+    """Images [N, 1, H, W] in [0, 1] to logits [N, n_classes].
+
+    `channels` are multiples of 8; every convolution but the last halves the plane.
+    """
+
+    def __init__(self, n_classes: int, channels: tuple[int, ...]):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i, width in enumerate(channels):
+            before = channels[i - 1] if i else 1
+            last = i == len(channels) - 1
+            kernel, stride = (3, 1) if last else (4, 2)
+            layers += [
+                nn.Conv2d(before, width, kernel, stride, padding=1),
+                nn.GroupNorm(GROUPS, width),
+                nn.LeakyReLU(0.2),
+            ]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(channels[-1], n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [N, n_classes] of images [N, 1, H, W] in [0, 1]."""
+        return self.head(self.body(2 * images - 1).mean(dim=(2, 3)))
+
+
+def check_training_set(images: Tensor, labels: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:
+    """Images and labels of a set to train on; `ValueError` unless every class occurs."""
+    images = check_images(images, "training images")
+    labels = check_labels(labels, len(images), "training labels")
+    if n_classes < 2:
+        raise ValueError(f"n_classes is {n_classes}; a classifier needs at least 2")
+    counts = torch.bincount(labels, minlength=n_classes)
+    if len(counts) > n_classes:
+        raise ValueError(f"label {len(counts) - 1} is outside the {n_classes} classes")
+    missing = torch.nonzero(counts == 0).flatten().tolist()
+    if missing:
+        raise ValueError(f"no training image of class {missing}; every class needs at least one")
+    return images, labels
+
+
+def _batch_indices(n: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:
+    """Rows [steps, min(batch, n)] of shuffled epochs laid end to end."""
+    batch = min(batch, n)
+    epochs = -(-steps * batch // n)
+    order = torch.cat([torch.randperm(n, generator=generator) for _ in range(epochs)])
+    return order[: steps * batch].view(steps, batch)
+
+
+def train_classifier(
+    images: Tensor,
+    labels: Tensor,
+    n_classes: int,
+    *,
+    preset: presets.Classifier,
+    generator: torch.Generator,
+) -> Classifier:
+    """A classifier after `preset.steps` Adam steps on `images` [N, 1, H, W] in [0, 1].
+
+    `labels` [N] in 0..n_classes-1. `generator` decides initial weights and batches: the same
+    generator state gives the same classifier. torch's global stream is left as it was. Raises
+    `ValueError` for bad images, a label outside the classes, or a class without an image.
+    """
+    images, labels = check_training_set(images, labels, n_classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        classifier = Classifier(n_classes, preset.channels)
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=preset.learning_rate)
+    classifier.train()
+    for rows in _batch_indices(len(images), preset.batch_size, preset.steps, generator):
+        optimizer.zero_grad()
+        F.cross_entropy(classifier(images[rows]), labels[rows]).backward()
+        optimizer.step()
+    return classifier.eval()
+
+
+@torch.no_grad()
+def predict(classifier: nn.Module, images: Tensor) -> Tensor:
+    """Predicted classes int64 [N] of images [N, 1, H, W] in [0, 1], in batches."""
+    batches = check_images(images).split(INFERENCE_BATCH)
+    return torch.cat([classifier(batch).argmax(dim=1) for batch in batches])
+
+
+def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Share of images whose class is predicted right, in [0, 1]; chance is 1 / classes."""
+    labels = check_labels(labels, len(images))
+    return (predict(classifier, images) == labels).double().mean().item()
+
+
+def balanced_accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Mean over the classes in `labels` of the share predicted right, in [0, 1].
+
+    Unlike `accuracy`, not moved by how often a class occurs in the test set.
+    """
+    labels = check_labels(labels, len(images))
+    right = (predict(classifier, images) == labels).double()
+    return torch.stack([right[labels == c].mean() for c in labels.unique()]).mean().item()
