@@ -1,13 +1,14 @@
 """Every hyper-parameter, by model and scale.
 
-Scales: `smoke` (seconds, for tests), `compact` (the default on a CPU) and `paper` (the widths and
+Scales: `smoke` (a second, for tests), `quick` (some seconds, to try things out), `compact` (the default on a CPU) and `paper` (the widths and
 lengths of No Free Lunch, as its authors' code has them; meant for a GPU).
 """
 
 from dataclasses import dataclass
 
-SCALES = ("smoke", "compact", "paper")
+SCALES = ("smoke", "quick", "compact", "paper")
 DELTAS = (1e-3, 1e-5)  # the accountant's epsilon is reported at both
+PRIVATE_PER_CLASS = 10  # images per class a generator is trained on
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Training:
     max_grad_norm: float = 1.0  # C
     draws: int = 1  # noise multiplicity K: draws per record and step, averaged before clipping
     ema_decay: float = 0.0  # 0: no averaging of the released weights
+    opponent_learning_rate: float = 0.0  # of a second network that reads no records
+    annealed: bool = False  # the learning rate falls to 0 along a quarter cosine
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,59 @@ class VAE:
 
 
 @dataclass(frozen=True)
+class GAN:
+    """A generator of two upsampling convolutions and a strided convolutional discriminator."""
+
+    training: Training  # of the discriminator; its steps are the private ones
+    latent: int
+    generator: tuple[int, int, int]  # channels at 7x7, 14x14, 28x28
+    discriminator: tuple[tuple[int, int], ...]  # (channels, stride) of each convolution
+    groups: int = 8
+    batch: int = 100  # synthetic images per step, a public constant
+    discriminator_steps: int = 1  # per step of the generator
+    labels: str = "uniform"  # or "batch", the authors' (defect D3)
+    schedule: str = "fixed"  # or "loss-gap", the authors' (defect D4)
+
+
+@dataclass(frozen=True)
+class PaperUNet:
+    """The authors' U-Net."""
+
+    features: int
+    groups: int = 8
+
+
+@dataclass(frozen=True)
+class CompactUNet:
+    """A two-level U-Net on 2x2 pixel blocks with a linear bottleneck."""
+
+    fine: int  # channels at 14x14
+    coarse: int  # channels at 7x7
+    narrow: int  # channels at 7x7 that enter the bottleneck
+    width: int  # of the bottleneck
+    embedding: int  # of time and label
+    groups: int = 8
+
+
+@dataclass(frozen=True)
+class DDPM:
+    """A denoising diffusion model and its samplers."""
+
+    training: Training
+    network: PaperUNet | CompactUNet
+    steps: int  # network calls of the few-step sampler
+    timesteps: int = 400  # of ancestral sampling
+    drop: float = 0.1  # probability of training without the label
+    guidance: float = 2.0  # weight w of classifier-free guidance
+
+
+@dataclass(frozen=True)
 class Classifier:
     """The classifier of the utility pipeline and its budget, the same for every training set."""
 
     channels: tuple[int, ...]
     steps: int
-    batch: int
+    batch_size: int = 64
     learning_rate: float = 1e-3
 
 
@@ -57,11 +107,18 @@ class Evaluation:
     isomap_neighbors: int = 15
 
 
-_SMOKE_TRAINING = Training(steps=4, learning_rate=1e-3)
+_SMOKE_TRAINING = Training(steps=4, learning_rate=1e-3, opponent_learning_rate=1e-3)
 
 MODELS = {
     "vae": {
         "smoke": VAE(_SMOKE_TRAINING, (8, 8, 8), 4, 16, (8, 8, 8, 8)),
+        "quick": VAE(
+            Training(steps=300, learning_rate=3e-3, ema_decay=0.97),
+            encoder=(8, 16, 8),
+            latent=8,
+            hidden=32,
+            decoder=(8, 16, 8, 8),
+        ),
         "compact": VAE(
             Training(steps=1000, learning_rate=1e-3, ema_decay=0.99),
             encoder=(16, 32, 16),
@@ -77,12 +134,56 @@ MODELS = {
             decoder=(128, 256, 128, 64),
         ),
     },
+    "gan": {
+        "smoke": GAN(_SMOKE_TRAINING, 4, (8, 8, 8), ((8, 2), (8, 2)), batch=20),
+        "compact": GAN(
+            Training(
+                steps=1000,
+                learning_rate=1e-3,
+                betas=(0.5, 0.999),
+                ema_decay=0.99,
+                opponent_learning_rate=1e-3,
+            ),
+            latent=32,
+            generator=(32, 32, 16),
+            discriminator=((16, 2), (32, 2), (64, 2), (64, 1)),
+            batch=100,
+        ),
+        "paper": GAN(
+            Training(
+                steps=20_000,
+                learning_rate=1e-4,
+                betas=(0.5, 0.999),
+                sample_rate=0.64,
+                opponent_learning_rate=1e-4,
+            ),
+            latent=100,
+            generator=(128, 128, 64),
+            discriminator=((64, 2), (128, 2), (256, 2), (512, 1)),
+            groups=32,
+            batch=64,
+        ),
+    },
+    "ddpm": {
+        "smoke": DDPM(_SMOKE_TRAINING, CompactUNet(8, 8, 8, 8, 8), steps=4, timesteps=20),
+        "compact": DDPM(
+            Training(steps=1000, learning_rate=2e-3, ema_decay=0.99, draws=2, annealed=True),
+            network=CompactUNet(fine=16, coarse=32, narrow=8, width=32, embedding=32),
+            steps=25,
+        ),
+        "paper": DDPM(
+            Training(steps=20_000, learning_rate=1e-4, sample_rate=0.64, ema_decay=0.999),
+            network=PaperUNet(features=128),
+            steps=50,
+        ),
+    },
 }
 
 EVALUATIONS = {
-    "smoke": Evaluation(10, 5, Classifier((8, 16), steps=20, batch=32), inception=False),
-    "compact": Evaluation(100, 20, Classifier((32, 64, 128), steps=300, batch=64)),
-    "paper": Evaluation(100, 20, Classifier((64, 128, 256, 512), steps=1600, batch=64)),
+    "smoke": Evaluation(10, 5, Classifier((8, 16), steps=20, batch_size=32), inception=False),
+    "quick": Evaluation(25, 10, Classifier((16, 32, 64), steps=100), inception=False),
+    "compact": Evaluation(100, 20, Classifier((32, 64, 128), steps=300)),
+    "paper": Evaluation(100, 20, Classifier((64, 128, 256, 512), steps=1600)),
 }
 
 

@@ -6,6 +6,7 @@ neighbouring data sets share their initial weights and every random draw (defect
 """
 
 import copy
+import math
 from typing import NamedTuple
 
 import torch
@@ -51,20 +52,24 @@ def fit(
     if not 0 < len(records.images) <= slots:
         raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
     streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
-    parameters = list(model.noised.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, betas=training.betas)
+    private = _Adam(model.noised, training.learning_rate, training)
+    opponent = _opponent(model, training)
     average = _Average(model.released, training.ema_decay)
     history = {name: [] for name in ("step", "loss", "norm", "clipped", "snr")}
     every = max(1, training.steps // _HISTORY_POINTS)
 
     for step in range(training.steps):
         gradient = _gradient(model, records, sigma, arm, training, slots, streams)
-        for p, g in zip(parameters, gradient.values, strict=True):
-            p.grad = g
-        optimizer.step()
+        values = gradient.values
+        if opponent is not None:
+            public = _public_gradient(model, arm, training, streams["public"])
+            values = [a + b for a, b in zip(values, public, strict=True)]
+        private.step(values, step)
+        if opponent is not None:
+            _opponent_step(model, opponent, step, streams["public"])
         average.update()
         if step % every == 0:
-            _record(history, step, gradient, sigma, training.max_grad_norm, parameters)
+            _record(history, step, gradient, sigma, training.max_grad_norm, private.parameters)
     average.write()
     return Fitted(model.eval(), history)
 
@@ -96,6 +101,52 @@ def _gradient(model, records, sigma, arm, training, slots, streams) -> dp.Gradie
         generator=streams["noise"],
         draws=draws,
     )
+
+
+def _public_gradient(model, arm, training, generator) -> list[Tensor]:
+    """The gradient of the noised network's loss on synthetic images: mean over them, no noise.
+
+    It is clipped like the private one, for the balance of the two halves, not for privacy.
+    """
+    gradient = dp.private_gradient(
+        model.noised,
+        lambda: model.public_losses(generator=generator),
+        max_grad_norm=None if arm == "sgd" else training.max_grad_norm,
+        noise_multiplier=0.0,
+        normaliser=1,
+        generator=generator,
+    )
+    return [g / max(1, len(gradient.losses)) for g in gradient.values]
+
+
+def _opponent(model: Generative, training: presets.Training) -> "_Adam | None":
+    """The optimiser of a network that is released but does not read records itself."""
+    if model.released is model.noised:
+        return None
+    return _Adam(model.released, training.opponent_learning_rate, training)
+
+
+def _opponent_step(model, opponent: "_Adam", step: int, generator: torch.Generator) -> None:
+    losses = model.opponent_losses(generator=generator)
+    if losses is not None:
+        opponent.step(torch.autograd.grad(losses.mean(), opponent.parameters), step)
+
+
+class _Adam:
+    """Adam with given gradients, its learning rate constant or annealed over the steps."""
+
+    def __init__(self, module: nn.Module, learning_rate: float, training: presets.Training):
+        self.parameters = list(module.parameters())
+        self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate, betas=training.betas)
+        self.learning_rate, self.training = learning_rate, training
+
+    def step(self, gradient: list[Tensor], step: int) -> None:
+        if self.training.annealed:
+            fall = math.cos(math.pi / 2 * step / self.training.steps)
+            self.optimizer.param_groups[0]["lr"] = self.learning_rate * fall
+        for p, g in zip(self.parameters, gradient, strict=True):
+            p.grad = g
+        self.optimizer.step()
 
 
 class _Average:

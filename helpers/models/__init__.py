@@ -15,10 +15,12 @@ import torch
 from torch import nn
 
 from .. import presets
+from .ddpm import DDPM
+from .gan import GAN
 from .interface import Generative
 from .vae import VAE
 
-_NETWORKS = {"vae": VAE}
+_NETWORKS = {"vae": VAE, "gan": GAN, "ddpm": DDPM}
 
 
 def build(name: str, scale: str, *, classes: int, generator: torch.Generator) -> Generative:
