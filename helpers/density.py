@@ -14,6 +14,8 @@ from torch import Tensor
 
 from .inputs import check_images
 
+_IN_PIECES = ".*number of connected components.*"  # in scikit-learn's warning
+
 
 class ImageIsomap:
     """A fitted Isomap on flattened pixels; `transform(images)` gives points float64 [N, d]."""
@@ -54,19 +56,18 @@ def isomap(images: Tensor, n_neighbors: int = 15, n_components: int = 2) -> Imag
         )
     if (images == images[0]).all():
         raise ValueError("all public images are equal; Isomap needs images that differ")
-    reducer = Isomap(n_neighbors=n_neighbors, n_components=n_components)
+    # A tree's distances are exact; the default's lose digits for near-duplicates.
+    reducer = Isomap(
+        n_neighbors=n_neighbors, n_components=n_components, neighbors_algorithm="ball_tree"
+    )
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", message=_IN_PIECES)
         reducer.fit(_flatten(images))
-    for warning in caught:
-        if "number of connected components" in str(warning.message):
-            warnings.warn(
-                f"Isomap's graph with n_neighbors={n_neighbors} falls into pieces, which were "
-                "joined at their nearest points; raise n_neighbors for a connected graph",
-                stacklevel=2,
-            )
-        elif "sparse" not in str(warning.message).lower():
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
+    if caught:
+        warnings.warn(
+            f"Isomap's graph with n_neighbors={n_neighbors} falls into pieces, which were joined "
+            "at their nearest points; raise n_neighbors for a connected graph",
+            stacklevel=2,
+        )
     return ImageIsomap(reducer, images.shape[1:])

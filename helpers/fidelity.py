@@ -106,21 +106,24 @@ _PAIRS_AT_ONCE = 1000  # keeps a chunk of products near the CPU's cache
 
 
 def _window_filter(size: int) -> Tensor:
-    """The Gaussian window as a matrix [size - 10, size]: `f @ image @ f.T` filters an image."""
+    """The Gaussian window as a matrix [size, size]: `f @ image @ f.T` filters a mirrored image."""
     if size < _WINDOW:
         raise ValueError(f"images of {size} pixels; SSIM's window needs at least {_WINDOW}")
-    offsets = torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2
+    margin = _WINDOW // 2
+    offsets = torch.arange(_WINDOW, dtype=torch.float64) - margin
     window = torch.softmax(-offsets.square() / (2 * _WINDOW_SIGMA**2), dim=0)
-    rows = [torch.nn.functional.pad(window, (i, size - _WINDOW - i)) for i in range(size - 10)]
-    return torch.stack(rows)
+    places = torch.arange(size)[:, None] + offsets.long()  # mirrored where outside the image
+    places = torch.where(places < 0, -places, (size - 1) - (size - 1 - places).abs())
+    rows = torch.zeros(size, size, dtype=torch.float64)
+    return rows.scatter_add_(1, places, window.expand(size, -1))
 
 
 def ssim_matrix(images: Tensor, reference: Tensor) -> Tensor:
     """SSIM of every image with every reference image: float64 [N, M], at most 1.
 
     `images` [N, 1, H, W], `reference` [M, 1, H, W], in [0, 1]. Wang et al. 2004 with torchmetrics'
-    settings (Gaussian window of 11 pixels, sigma 1.5, valid region). The window is applied as two
-    small matrix products and each image's own moments are computed once, which makes all pairs
+    settings (Gaussian window of 11 pixels, sigma 1.5, mirrored borders). The window is applied as
+    two small matrix products and each image's own moments are computed once, which makes all pairs
     affordable.
     """
     images = check_images(images).double().squeeze(1)
