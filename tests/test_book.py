@@ -1,0 +1,177 @@
+"""The built book, opened from disk in Chromium: it works with the network off, and looks whole."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+ON_DISK = {"file", "data", "blob", "about", "chrome"}  # chrome: the browser's own start page
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# Runs in the page once its formulas are set. Sizes are those of the picture, not of its box.
+INSPECT = r"""
+const done = arguments[0];
+const article = document.querySelector("article") || document.body;
+const text = article.cloneNode(true);
+text.querySelectorAll("pre, code, script, mjx-container").forEach(node => node.remove());
+const report = () => done({
+  ids: [...document.querySelectorAll("[id]")].map(node => node.id),
+  links: [...document.querySelectorAll("a[href]")].map(node => node.href),
+  images: [...article.querySelectorAll("img")].map(node => ({
+    source: node.src, alt: node.alt, width: node.naturalWidth, height: node.naturalHeight})),
+  formulas: document.querySelectorAll(".math").length,
+  unset: [...document.querySelectorAll(".math")]
+    .filter(node => !node.querySelector("mjx-container svg")).map(node => node.textContent),
+  errors: [...document.querySelectorAll("[data-mjx-error]")].map(node => node.dataset.mjxError),
+  text: text.textContent,
+  width: document.documentElement.scrollWidth,
+});
+const startup = window.MathJax && window.MathJax.startup;
+(startup ? startup.promise : Promise.resolve()).then(() => {
+  text.querySelectorAll(".math").forEach(node => node.remove());
+  report();
+});
+"""
+
+
+class Page(NamedTuple):
+    """What one page showed and did."""
+
+    console: list[str]  # errors
+    requests: list[str]  # every address asked for
+    seen: dict  # the result of INSPECT, on a wide window
+    phone_width: int  # width of the content in a window of 390 pixels
+
+
+@pytest.fixture(scope="module")
+def book(pytestconfig: pytest.Config, root: Path) -> Path:
+    """The folder of the built book."""
+    asked = pytestconfig.getoption("--book")
+    folder = (asked or root / "_build" / "html").resolve()
+    missing = [] if (folder / "index.html").is_file() else [f"no built book in {folder}"]
+    missing += [f"no {name}" for name in ("chromium", "chromedriver") if not shutil.which(name)]
+    if missing and asked:
+        pytest.fail("; ".join(missing))
+    if missing:
+        pytest.skip("; ".join(missing) + "; `make book` builds it")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def pages(book: Path, browser: webdriver.Chrome) -> dict[str, Page]:
+    """Every page of the book, by its path in the book."""
+    files = sorted(path for path in book.rglob("*.html") if "_static" not in path.parts)
+    return {path.relative_to(book).as_posix(): visit(browser, path) for path in files}
+
+
+def visit(browser: webdriver.Chrome, path: Path) -> Page:
+    """Open one page on a desktop, then narrow the window to a phone's."""
+    resize(browser, 1400)
+    browser.get(path.as_uri())
+    seen = browser.execute_async_script(INSPECT)
+    resize(browser, 390)
+    phone_width = browser.execute_script("return document.documentElement.scrollWidth")
+    console = [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+    events = [json.loads(e["message"])["message"] for e in browser.get_log("performance")]
+    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    return Page(console, [p["request"]["url"] for p in sent], seen, phone_width)
+
+
+def resize(browser: webdriver.Chrome, width: int) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def nonempty(problems: dict[str, object]) -> dict[str, object]:
+    return {page: problem for page, problem in problems.items() if problem}
+
+
+def test_every_chapter_is_there(pages: dict[str, Page], root: Path) -> None:
+    listed = re.findall(r"(?:root|file): (\S+)", (root / "_toc.yml").read_text())
+    assert listed
+    assert {f"{name}.html" for name in listed} <= pages.keys()
+
+
+def test_no_console_error(pages: dict[str, Page]) -> None:
+    assert nonempty({name: page.console for name, page in pages.items()}) == {}
+
+
+def test_no_request_to_another_host(pages: dict[str, Page]) -> None:
+    assert all(page.requests for page in pages.values())
+    foreign = {
+        name: [url for url in page.requests if urlsplit(url).scheme not in ON_DISK]
+        for name, page in pages.items()
+    }
+    assert nonempty(foreign) == {}
+
+
+def test_every_image_has_a_size_and_a_description(pages: dict[str, Page]) -> None:
+    images = {name: page.seen["images"] for name, page in pages.items()}
+    assert len(images["book/method.html"]) == 3
+    assert all(images[name] for name in images if name.startswith("notebooks/"))
+    assert (
+        nonempty({name: [i for i in all_ if not whole(i)] for name, all_ in images.items()}) == {}
+    )
+
+
+def whole(image: dict) -> bool:
+    """Decoded, and described in words: without a description Sphinx writes the file's name."""
+    described = image["alt"].strip() and not re.search(r"\.(png|svg|jpe?g)$", image["alt"])
+    return bool(described) and image["width"] > 0 and image["height"] > 0
+
+
+def test_formulas_are_set(pages: dict[str, Page]) -> None:
+    assert pages["book/method.html"].seen["formulas"] > 20
+    assert nonempty({name: page.seen["unset"] for name, page in pages.items()}) == {}
+    assert nonempty({name: page.seen["errors"] for name, page in pages.items()}) == {}
+    raw = re.compile(r"\\[(\[]|\$\$|\\(?:begin|frac|hat|sigma|epsilon|varepsilon)\b")
+    assert nonempty({name: raw.findall(page.seen["text"]) for name, page in pages.items()}) == {}
+
+
+def test_internal_links_resolve(pages: dict[str, Page], book: Path) -> None:
+    def broken(link: str) -> bool:
+        parts = urlsplit(link)
+        if parts.scheme != "file":
+            return False
+        target = Path(unquote(parts.path))
+        if not target.is_file() or not target.is_relative_to(book):
+            return True
+        page = pages.get(target.relative_to(book).as_posix())
+        return bool(parts.fragment and page) and unquote(parts.fragment) not in page.seen["ids"]
+
+    links = {name: page.seen["links"] for name, page in pages.items()}
+    assert sum(map(len, links.values())) > 100
+    assert nonempty({name: [x for x in all_ if broken(x)] for name, all_ in links.items()}) == {}
+
+
+def test_pages_fit_a_phone(pages: dict[str, Page]) -> None:
+    assert nonempty({name: max(0, page.phone_width - 390) for name, page in pages.items()}) == {}
