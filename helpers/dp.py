@@ -1,4 +1,4 @@
-"""The private step: per-record clipping, Gaussian noise, and the (epsilon, delta) it costs.
+"""The private step: per-record clipping and Gaussian noise.
 
 DP-SGD (Abadi et al. 2016, Algorithm 1) replaces the gradient of a step by
 
@@ -6,11 +6,12 @@ DP-SGD (Abadi et al. 2016, Algorithm 1) replaces the gradient of a step by
 
 with g_i the gradient of record i's loss, C = `max_grad_norm` and sigma = `noise_multiplier`. The
 clipped sum is computed by book-keeping (Bu et al. 2022, arXiv 2210.00038): one backward pass yields
-the gradients at the layers' outputs, from which each layer's rule derives its per-record gradient
-norms and, once the clipping factors are known, their weighted sum. No per-record copy of the
-network's gradients is made by the automatic differentiation itself.
+the gradients at the layers' outputs; with the layers' inputs they give every record's gradient
+norm, and once the clipping factors are known, the weighted sum. The backward pass computes no
+gradients of parameters, so a step costs little more than one without privacy.
 
-This module knows layers and losses, not which generator is trained.
+This module knows layers and losses, not which generator is trained; what a step costs is told by
+`accounting`.
 """
 
 import math
@@ -19,14 +20,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
-from dp_accounting.pld import PLDAccountant
-from scipy.optimize import brentq
-from scipy.special import log_ndtr, logsumexp
 from torch import Tensor, nn
 
-# Per-record gradients of one layer: squared norms [n], and the sum weighted by factors [n].
-WeightedSum = Callable[[Tensor], list[Tensor]]
+from .accounting import check_noise_multiplier
 
 
 class Gradient(NamedTuple):
@@ -53,33 +49,57 @@ def private_gradient(
     - `module`: the network the gradient is for; its trainable parameters are all noised.
     - `losses`: runs the forward pass and returns [n * draws], record by record; with `draws` > 1
       a record's loss is the mean of its draws, taken *before* clipping (noise multiplicity,
-      Dockhorn et al. 2023, arXiv 2210.09929), which costs no privacy.
+      Dockhorn et al. 2023, arXiv 2210.09929), which costs no privacy. An empty batch is allowed.
     - `max_grad_norm`: C; `None` leaves gradients unclipped (the arm `sgd`).
     - `noise_multiplier`: sigma >= 0; the noise on the sum has standard deviation sigma * C.
     - `normaliser`: a public constant, never the size of the private batch (defect D6).
 
-    Raises `ValueError` for noise without clipping, which would have no finite sensitivity.
+    Raises `ValueError` for noise without clipping, which would have no finite sensitivity, for
+    values out of range, and for a gradient that is not finite.
     """
     check_noise_multiplier(noise_multiplier)
     if max_grad_norm is None and noise_multiplier > 0:
         raise ValueError("noise needs clipping: give max_grad_norm > 0 or noise_multiplier 0")
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    if not 0 < normaliser < math.inf:
+        raise ValueError(f"normaliser is {normaliser}; it must be finite and > 0")
     if max_grad_norm is None:
-        values = losses()
-        total = torch.autograd.grad(values.sum() / draws, parameters)
-        values, norms = values.detach().view(-1, draws).mean(1), values.new_empty(0)
+        total, values = _plain_sum(module, losses, draws)
+        norms = values.new_empty(0)
     else:
         total, values, norms = clipped_sum(module, losses, max_grad_norm, draws=draws)
-    signal = torch.linalg.vector_norm(torch.cat([t.flatten() for t in total])).item()
+    signal = math.sqrt(sum(t.square().sum().item() for t in total))
+    if not math.isfinite(signal):
+        raise ValueError("the summed gradient is not finite; lower the learning rate")
     if noise_multiplier > 0:
-        total = _add_noise(total, noise_multiplier * max_grad_norm, generator)
+        _add_noise(total, noise_multiplier * max_grad_norm, generator)
     return Gradient([t / normaliser for t in total], values, norms, signal)
 
 
-def _add_noise(tensors: list[Tensor], std: float, generator: torch.Generator) -> list[Tensor]:
+def _add_noise(tensors: list[Tensor], std: float, generator: torch.Generator) -> None:
     sizes = [t.numel() for t in tensors]
-    noise = torch.randn(sum(sizes), generator=generator).to(tensors[0].device) * std
-    return [t + z.view_as(t) for t, z in zip(tensors, noise.split(sizes), strict=True)]
+    noise = torch.randn(sum(sizes), generator=generator).mul_(std).to(tensors[0].device)
+    for t, z in zip(tensors, noise.split(sizes), strict=True):
+        t.add_(z.view_as(t))
+
+
+def _plain_sum(
+    module: nn.Module, losses: Callable[[], Tensor], draws: int
+) -> tuple[list[Tensor], Tensor]:
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    means = _mean_of_draws(losses(), draws)
+    if len(means) == 0:
+        return [torch.zeros_like(p) for p in parameters], means
+    return list(
+        torch.autograd.grad(means.sum(), parameters, materialize_grads=True)
+    ), means.detach()
+
+
+def _mean_of_draws(values: Tensor, draws: int) -> Tensor:
+    if values.dim() != 1 or draws < 1 or len(values) % draws:
+        raise ValueError(
+            f"losses of shape {tuple(values.shape)} for {draws} draws; [records * draws] is needed"
+        )
+    return values.unflatten(0, (len(values) // draws, draws)).mean(1)
 
 
 # Clipping ---------------------------------------------------------------------------------------
@@ -92,115 +112,224 @@ def clipped_sum(
 
     Exact for modules built of `Linear`, `Conv2d`, `ConvTranspose2d` and `GroupNorm`, each called
     once per pass, in which records do not mix (no BatchNorm). Returns the sum in the order of the
-    trainable parameters, the losses [n] and the norms [n]. Raises `ValueError` otherwise.
+    module's parameters, the losses [n] and the norms [n].
+
+    Raises `ValueError` for other layers, for a layer called twice or never, for activations changed
+    in place, for frozen parameters, and naming the records whose gradient is not finite.
     """
+    if not 0 < max_grad_norm < math.inf:
+        raise ValueError(f"max_grad_norm (C) is {max_grad_norm}; it must be finite and > 0")
     layers = _trainable_layers(module)
-    calls: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-
-    def remember(layer, inputs, output):
-        if layer in calls:
-            raise ValueError(f"{layer} is called twice in one loss; per-record sums need one call")
-        calls[layer] = (inputs[0].detach(), output)
-
-    handles = [layer.register_forward_hook(remember) for layer in layers]
-    try:
-        values = losses()
-    finally:
-        for handle in handles:
-            handle.remove()
-    outputs = [calls[layer][1] for layer in layers]
-    out_grads = torch.autograd.grad(values.sum() / draws, outputs)
-
+    calls, values = _watch(layers, losses)
+    means = _mean_of_draws(values, draws)
+    if len(means) == 0:
+        return [torch.zeros_like(p) for p in module.parameters()], means, means
+    inputs, outputs = _untouched(layers, calls)
+    out_grads = torch.autograd.grad(means.sum(), outputs, materialize_grads=True)
     with torch.no_grad():
-        rules = [
-            _RULES[type(layer)](layer, calls[layer][0], g, draws)
-            for layer, g in zip(layers, out_grads, strict=True)
+        gradients = [
+            gradient
+            for layer, a, g in zip(layers, inputs, out_grads, strict=True)
+            for gradient in _RULES[type(layer)](layer, a, g, draws)
         ]
-        norms = torch.stack([squared for squared, _ in rules]).sum(0).sqrt()
-        factors = (max_grad_norm / norms.clamp_min(1e-12)).clamp_max(1.0)
-        total = [t for _, weighted in rules for t in weighted(factors)]
-    return total, values.detach().view(-1, draws).mean(1), norms
+        norms = torch.stack([g.squared_norms for g in gradients]).sum(0).sqrt()
+        _check_finite(norms, means)
+        factors = max_grad_norm / norms.clamp_min(max_grad_norm)
+        total = [g.weighted_sum(factors).contiguous() for g in gradients]
+    return total, means.detach(), norms
 
 
 def _trainable_layers(module: nn.Module) -> list[nn.Module]:
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            raise ValueError(f"{layer} mixes records, which have no gradients of their own then")
     layers = [m for m in module.modules() if any(True for _ in m.parameters(recurse=False))]
     for layer in layers:
         if type(layer) not in _RULES:
             allowed = ", ".join(kind.__name__ for kind in _RULES)
             raise ValueError(f"no per-record gradient rule for {layer}; allowed layers: {allowed}")
         if not all(p.requires_grad for p in layer.parameters()):
-            raise ValueError(f"{layer} is partly frozen; freeze or train whole networks")
+            raise ValueError(f"{layer} has frozen parameters; freeze or train whole networks")
+    if len({id(p) for p in module.parameters()}) != sum(len(list(m.parameters())) for m in layers):
+        raise ValueError("layers share a parameter; per-record gradients need one layer for each")
     return layers
 
 
-def _per_record(x: Tensor, draws: int) -> Tensor:
-    """[n * draws, channels, positions] -> [n, channels, draws * positions]."""
+class _Call(NamedTuple):
+    """What a layer was given and gave, and how often these had been written to by then."""
+
+    input: Tensor
+    output: Tensor
+    versions: tuple[int, int]
+
+
+def _watch(
+    layers: list[nn.Module], losses: Callable[[], Tensor]
+) -> tuple[dict[nn.Module, _Call], Tensor]:
+    """Run the forward pass; each layer's call, and the losses."""
+    calls: dict[nn.Module, _Call] = {}
+
+    def remember(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        if layer in calls:
+            raise ValueError(f"{layer} is called twice in one loss; per-record sums need one call")
+        (a,) = inputs
+        calls[layer] = _Call(a.detach(), output, (a._version, output._version))
+
+    handles = [layer.register_forward_hook(remember) for layer in layers]
+    try:
+        return calls, losses()
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _untouched(
+    layers: list[nn.Module], calls: dict[nn.Module, _Call]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The layers' inputs and outputs, which must still hold what they held at the call."""
+    for layer in layers:
+        if layer not in calls:
+            raise ValueError(f"{layer} is not called by the losses; leave it out of the module")
+        a, output, versions = calls[layer]
+        if (a._version, output._version) != versions:
+            raise ValueError(
+                f"the input or output of {layer} is changed in place; use inplace=False"
+            )
+    return [calls[m].input for m in layers], [calls[m].output for m in layers]
+
+
+def _check_finite(norms: Tensor, losses: Tensor) -> None:
+    bad = (~norms.isfinite()).nonzero()[:, 0].tolist()
+    if bad:
+        raise ValueError(
+            f"the gradient of the records at positions {bad[:10]} of the batch is not finite (loss "
+            f"{losses[bad[0]].item()}); check their images, or lower the learning rate"
+        )
+
+
+# Per-record gradients ---------------------------------------------------------------------------
+
+
+class RecordGradients(NamedTuple):
+    """The gradients of one parameter, one per record, as far as clipping needs them."""
+
+    squared_norms: Tensor  # [n]
+    weighted_sum: Callable[[Tensor], Tensor]  # factors [n] -> sum, in the parameter's shape
+
+
+def _explicit(gradients: Tensor) -> RecordGradients:
+    """From the gradients themselves, [n, ...]."""
+    flat = gradients.flatten(1)
+    return RecordGradients(
+        flat.square().sum(1),  # pairwise summation; `vector_norm` loses digits on long vectors
+        lambda factors: (factors @ flat).view(gradients.shape[1:]),
+    )
+
+
+def _product(left: Tensor, right: Tensor) -> RecordGradients:
+    """Of matrices that are products over positions: `left` [n, P, T] times `right` [n, T, D].
+
+    Where the matrix is much larger than T x T it is never formed: the squared norm is the inner
+    product of the two Gram matrices over positions (ghost norms, Li et al. 2022, arXiv 2110.05679),
+    and the weighted sum is one matrix product over records and positions.
+    """
+    positions, size = left.shape[2], left.shape[1] * right.shape[2]
+    if _GHOST * positions**2 >= size:
+        return _explicit(torch.bmm(left, right))
+    grams = torch.bmm(left.transpose(1, 2), left), torch.bmm(right, right.transpose(1, 2))
+
+    def weighted_sum(factors: Tensor) -> Tensor:
+        scaled = left * factors[:, None, None]
+        return scaled.transpose(0, 1).flatten(1) @ right.flatten(0, 1)
+
+    return RecordGradients((grams[0] * grams[1]).sum((1, 2)).clamp_min(0), weighted_sum)
+
+
+# Measured: writing P x D numbers per record costs as much as the Gram matrices at about this ratio.
+_GHOST = 16
+
+
+def _positions(x: Tensor, draws: int) -> Tensor:
+    """[n * draws, channels, ...] -> [n, channels, draws * positions]."""
+    x = x.flatten(2)
     if draws == 1:
         return x
-    n = x.shape[0] // draws
-    return x.view(n, draws, *x.shape[1:]).transpose(1, 2).flatten(2)
+    return x.unflatten(0, (len(x) // draws, draws)).transpose(1, 2).flatten(2)
 
 
-def _materialised(layer: nn.Module, per_record: list[Tensor]) -> tuple[Tensor, WeightedSum]:
-    """Norms and weighted sum from explicit per-record gradients, each [n, ...]."""
-    flat = [g.flatten(1) for g in per_record]
-    squared = torch.stack([(g * g).sum(1) for g in flat]).sum(0)
-    shapes = [p.shape for p in layer.parameters()]
+def _columns(x: Tensor, layer: nn.Module, padding: tuple[int, int], draws: int) -> Tensor:
+    """The windows a kernel sees: [n * draws, channels, H, W] -> [n, draws * T, h * w * channels].
 
-    def weighted(factors: Tensor) -> list[Tensor]:
-        return [(factors @ g).view(s) for g, s in zip(flat, shapes, strict=True)]
+    Channels last, so that long runs are copied: about five times faster than `F.unfold`.
+    """
+    (h, w), (down, across), (top, side) = layer.kernel_size, layer.stride, padding
+    n, channels, height, width = x.shape
+    padded = x.new_zeros(n, height + 2 * top, width + 2 * side, channels)
+    padded[:, top : top + height, side : side + width] = x.permute(0, 2, 3, 1)
+    windows = padded.unfold(1, h, down).unfold(2, w, across)  # -> [n * draws, ., ., channels, h, w]
+    positions = draws * windows.shape[1] * windows.shape[2]
+    windows = windows.permute(0, 1, 2, 4, 5, 3)
+    return windows.reshape(n // draws, positions, h * w * channels)
 
-    return squared, weighted
+
+def _bias(layer: nn.Module, g: Tensor, draws: int) -> list[RecordGradients]:
+    return [] if layer.bias is None else [_explicit(_positions(g, draws).sum(2))]
 
 
-def _linear(layer: nn.Linear, a: Tensor, g: Tensor, draws: int) -> tuple[Tensor, WeightedSum]:
+def _linear(layer: nn.Linear, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
     if a.dim() != 2:
         raise ValueError(f"{layer} needs inputs [records, features], got {tuple(a.shape)}")
-    if draws > 1:
-        a, g = a.view(-1, draws, a.shape[1]), g.view(-1, draws, g.shape[1])
-        biases = [] if layer.bias is None else [g.sum(1)]
-        return _materialised(layer, [torch.bmm(g.transpose(1, 2), a), *biases])
-    # A per-record gradient is the outer product of g and a: its norm is a product of norms.
-    has_bias = layer.bias is not None
-    squared = (g * g).sum(1) * ((a * a).sum(1) + float(has_bias))
-
-    def weighted(factors: Tensor) -> list[Tensor]:
-        scaled = g * factors[:, None]
-        return [scaled.T @ a, scaled.sum(0)] if has_bias else [scaled.T @ a]
-
-    return squared, weighted
+    g = g.unsqueeze(2)
+    a = a.unflatten(0, (len(a) // draws, draws))
+    return [_product(_positions(g, draws), a), *_bias(layer, g, draws)]
 
 
-def _conv(layer: nn.Conv2d, a: Tensor, g: Tensor, draws: int) -> tuple[Tensor, WeightedSum]:
+def _conv(layer: nn.Conv2d, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
     _check_convolution(layer)
-    columns = F.unfold(a, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
-    columns, g = _per_record(columns, draws), _per_record(g.flatten(2), draws)
-    biases = [] if layer.bias is None else [g.sum(2)]
-    return _materialised(layer, [torch.bmm(g, columns.transpose(1, 2)), *biases])
+    (h, w), (top, side) = layer.kernel_size, layer.padding
+    if layer.stride == (1, 1) and 2 * g.shape[1] <= a.shape[1] and top < h and side < w:
+        # The windows of the fewer channels are smaller: correlate the other way round and flip.
+        weight = _product(
+            _positions(a, draws), _columns(g, layer, (h - 1 - top, w - 1 - side), draws)
+        )
+        return [_as_kernel(weight, layer, flipped=True), *_bias(layer, g, draws)]
+    weight = _product(_positions(g, draws), _columns(a, layer, layer.padding, draws))
+    return [_as_kernel(weight, layer), *_bias(layer, g, draws)]
 
 
 def _conv_transpose(
     layer: nn.ConvTranspose2d, a: Tensor, g: Tensor, draws: int
-) -> tuple[Tensor, WeightedSum]:
+) -> list[RecordGradients]:
     """The adjoint of a convolution: the roles of input and output gradient are exchanged."""
     _check_convolution(layer)
-    columns = F.unfold(g, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
-    columns, a = _per_record(columns, draws), _per_record(a.flatten(2), draws)
-    biases = [] if layer.bias is None else [_per_record(g.flatten(2), draws).sum(2)]
-    return _materialised(layer, [torch.bmm(a, columns.transpose(1, 2)), *biases])
+    weight = _product(_positions(a, draws), _columns(g, layer, layer.padding, draws))
+    return [_as_kernel(weight, layer), *_bias(layer, g, draws)]
+
+
+def _as_kernel(
+    gradients: RecordGradients, layer: nn.Conv2d | nn.ConvTranspose2d, *, flipped: bool = False
+) -> RecordGradients:
+    """Sums of shape [P, h * w * Q] as kernels [P, Q, h, w]; flipped, as [Q, P, h, w] reversed."""
+
+    def weighted_sum(factors: Tensor) -> Tensor:
+        kernel = gradients.weighted_sum(factors).unflatten(1, (*layer.kernel_size, -1))
+        return kernel.permute(3, 0, 1, 2).flip(2, 3) if flipped else kernel.permute(0, 3, 1, 2)
+
+    return RecordGradients(gradients.squared_norms, weighted_sum)
 
 
 def _check_convolution(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    if layer.groups != 1 or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise ValueError(f"{layer}: only ungrouped, numerically zero-padded convolutions")
+    plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+    if not plain or isinstance(layer.padding, str):
+        raise ValueError(
+            f"{layer}: only ungrouped, undilated, numerically zero-padded convolutions"
+        )
 
 
-def _group_norm(
-    layer: nn.GroupNorm, a: Tensor, g: Tensor, draws: int
-) -> tuple[Tensor, WeightedSum]:
+def _group_norm(layer: nn.GroupNorm, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
     normalised = F.group_norm(a, layer.num_groups, eps=layer.eps)
-    scale = _per_record((g * normalised).flatten(2), draws).sum(2)
-    return _materialised(layer, [scale, _per_record(g.flatten(2), draws).sum(2)])
+    scale = _explicit(_positions(g * normalised, draws).sum(2))
+    return [scale, *_bias(layer, g, draws)]
 
 
 _RULES = {
@@ -209,94 +338,3 @@ _RULES = {
     nn.ConvTranspose2d: _conv_transpose,
     nn.GroupNorm: _group_norm,
 }
-
-
-# Accounting -------------------------------------------------------------------------------------
-
-
-def epsilon(
-    noise_multiplier: float, *, steps: int, sample_rate: float = 1.0, delta: float
-) -> float:
-    """The accountant's epsilon of `steps` private steps, for one record added or removed.
-
-    Full batch (`sample_rate` 1): exact, by the Gaussian-DP composition mu = sqrt(steps) / sigma
-    (Dong, Roth and Su 2022, Corollary 2.13). Poisson sampling: by composing privacy loss
-    distributions. Infinite for sigma 0. Raises `ValueError` for values out of range.
-    """
-    check_noise_multiplier(noise_multiplier)
-    _check_accounting(steps, sample_rate, delta)
-    if noise_multiplier == 0:
-        return math.inf
-    if sample_rate == 1:
-        return _gdp_epsilon(math.sqrt(steps) / noise_multiplier, delta)
-    step = PoissonSampledDpEvent(sample_rate, GaussianDpEvent(noise_multiplier))
-    # A coarser grid for large epsilon keeps the distribution's support in memory; rounding is
-    # pessimistic, so the result stays an upper bound.
-    grid = max(1e-4, 1e-6 * steps * sample_rate / noise_multiplier**2)
-    accountant = PLDAccountant(value_discretization_interval=grid)
-    accountant.compose(SelfComposedDpEvent(step, steps))
-    return float(accountant.get_epsilon(delta))
-
-
-def _gdp_epsilon(mu: float, delta: float) -> float:
-    """The epsilon at which a mu-GDP mechanism has the given delta."""
-
-    def excess(eps: float) -> float:
-        return _gdp_log_delta(mu, eps) - math.log(delta)
-
-    if excess(0.0) <= 0:
-        return 0.0
-    upper = mu * mu / 2 + mu * 40 + 1.0
-    return float(brentq(excess, 0.0, upper, xtol=1e-10, rtol=1e-12))
-
-
-def _gdp_log_delta(mu: float, eps: float) -> float:
-    """ln delta(eps) = ln(Phi(-eps/mu + mu/2) - e^eps Phi(-eps/mu - mu/2)), in logarithms."""
-    gain, loss = log_ndtr(-eps / mu + mu / 2), eps + log_ndtr(-eps / mu - mu / 2)
-    if loss >= gain:  # the difference is below the precision of the logarithms
-        return -math.inf
-    return float(logsumexp([gain, loss], b=[1.0, -1.0]))
-
-
-def noise_multiplier_for(
-    target_epsilon: float, *, steps: int, sample_rate: float = 1.0, delta: float
-) -> float:
-    """The smallest noise multiplier whose `epsilon(...)` is at most the target (within 0.1 %).
-
-    Raises `ValueError` for a target that is not positive or beyond what 1e4 of noise can give.
-    """
-    if not target_epsilon > 0:
-        raise ValueError(f"target epsilon is {target_epsilon}; it must be > 0")
-
-    def excess(log_sigma: float) -> float:
-        sigma = math.exp(log_sigma)
-        return epsilon(sigma, steps=steps, sample_rate=sample_rate, delta=delta) - target_epsilon
-
-    low, high = math.log(0.05), math.log(1e4)
-    if excess(high) > 0:
-        raise ValueError(f"epsilon {target_epsilon} needs a noise multiplier above 10,000")
-    if excess(low) <= 0:
-        raise ValueError(f"epsilon {target_epsilon} needs a noise multiplier below 0.05")
-    return math.exp(brentq(excess, low, high, xtol=1e-4))
-
-
-def noise_to_signal(noise_multiplier: float, *, parameters: int, expected_batch: float) -> float:
-    """Expected norm of the noise over the largest possible norm of the clipped sum (defect D7)."""
-    return noise_multiplier * math.sqrt(parameters) / expected_batch
-
-
-def check_noise_multiplier(noise_multiplier: float) -> None:
-    """Raise `ValueError` unless the noise multiplier is a finite number >= 0."""
-    if not (isinstance(noise_multiplier, int | float) and 0 <= noise_multiplier < math.inf):
-        raise ValueError(
-            f"noise multiplier (sigma) is {noise_multiplier!r}; it must be finite and >= 0"
-        )
-
-
-def _check_accounting(steps: int, sample_rate: float, delta: float) -> None:
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; it must be at least 1")
-    if not 0 < sample_rate <= 1:
-        raise ValueError(f"sample_rate is {sample_rate}; it must lie in (0, 1]")
-    if not 0 < delta < 1:
-        raise ValueError(f"delta is {delta}; it must lie in (0, 1)")

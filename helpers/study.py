@@ -16,7 +16,7 @@ import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from . import assets, datasets, dp, evaluation, models, presets, store, training
+from . import accounting, assets, datasets, evaluation, models, presets, store, training
 from .datasets import Dataset, Neighbours, Sample
 from .randomness import generator as stream
 
@@ -239,11 +239,11 @@ def accounted(cell: Cell, *, classes: int) -> dict[str, float]:
     size = models.count_parameters(model.noised)
     run = cell.preset.training
     batch = run.sample_rate * classes * presets.PRIVATE_PER_CLASS
-    ratio = dp.noise_to_signal(cell.sigma, parameters=size, expected_batch=batch)
+    ratio = accounting.noise_to_signal(cell.sigma, parameters=size, expected_batch=batch)
     metrics = {"noised_parameters": float(size), "noise_to_signal": ratio}
     if cell.arm == "dp":
         metrics |= {
-            f"epsilon_{delta:.0e}".replace("e-0", "e-"): dp.epsilon(
+            f"epsilon_{delta:.0e}".replace("e-0", "e-"): accounting.epsilon(
                 cell.sigma, steps=run.steps, sample_rate=run.sample_rate, delta=delta
             )
             for delta in presets.DELTAS

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import dp, presets
+from . import accounting, dp, presets
 from .datasets import Sample
 from .models import Generative
 from .randomness import generator as stream
@@ -76,7 +76,7 @@ def fit(
 
 def check_arm(arm: str, sigma: float) -> None:
     """Raise `ValueError` unless sigma > 0 exactly in the arm `dp`."""
-    dp.check_noise_multiplier(sigma)
+    accounting.check_noise_multiplier(sigma)
     if arm not in ARMS:
         raise ValueError(f"arm {arm!r} is unknown; allowed: {', '.join(ARMS)}")
     if (sigma > 0) != (arm == "dp"):
@@ -94,7 +94,7 @@ def _gradient(model, records, sigma, arm, training, slots, streams) -> dp.Gradie
     labels = records.labels[chosen].repeat_interleave(draws, 0)
     return dp.private_gradient(
         model.noised,
-        lambda: model.losses(images, labels, randomness),
+        lambda: model.losses(images, labels, randomness) if len(chosen) else torch.zeros(0),
         max_grad_norm=None if arm == "sgd" else training.max_grad_norm,
         noise_multiplier=sigma,
         normaliser=slots * training.sample_rate,
