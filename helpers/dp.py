@@ -227,15 +227,24 @@ def _explicit(gradients: Tensor) -> RecordGradients:
 
 
 def _product(left: Tensor, right: Tensor) -> RecordGradients:
-    """Of matrices that are products over positions: `left` [n, P, T] times `right` [n, T, D].
+    """Of matrices that are products over T positions: `left` [n, P, T] times `right` [n, T, D].
 
-    Where the matrix is much larger than T x T it is never formed: the squared norm is the inner
-    product of the two Gram matrices over positions (ghost norms, Li et al. 2022, arXiv 2110.05679),
-    and the weighted sum is one matrix product over records and positions.
+    `right` may be a strided view with its dimensions not merged yet. Where the matrix is much
+    larger than T x T it is never formed: the squared norm is the inner product of the two Gram
+    matrices over positions (ghost norms, Li et al. 2022, arXiv 2110.05679), and the weighted sum is
+    one matrix product over records and positions.
     """
-    positions, size = left.shape[2], left.shape[1] * right.shape[2]
-    if _GHOST * positions**2 >= size:
-        return _explicit(torch.bmm(left, right))
+    n, rows, positions = left.shape
+    columns = right[0].numel() // positions
+    if rows * columns <= _GHOST * positions**2:
+        gradients = left.new_empty(n, rows, columns)
+        part = max(1, _CACHE // (positions * columns))
+        for out, x, y in zip(
+            gradients.split(part), left.split(part), right.split(part), strict=True
+        ):
+            torch.bmm(x, y.reshape(len(y), positions, columns), out=out)
+        return _explicit(gradients)
+    right = right.reshape(n, positions, columns)
     grams = torch.bmm(left.transpose(1, 2), left), torch.bmm(right, right.transpose(1, 2))
 
     def weighted_sum(factors: Tensor) -> Tensor:
@@ -247,6 +256,7 @@ def _product(left: Tensor, right: Tensor) -> RecordGradients:
 
 # Measured: writing P x D numbers per record costs as much as the Gram matrices at about this ratio.
 _GHOST = 16
+_CACHE = 2**18  # numbers of `right` that are copied and multiplied at a time: 1 MB
 
 
 def _positions(x: Tensor, draws: int) -> Tensor:
@@ -257,19 +267,18 @@ def _positions(x: Tensor, draws: int) -> Tensor:
     return x.unflatten(0, (len(x) // draws, draws)).transpose(1, 2).flatten(2)
 
 
-def _columns(x: Tensor, layer: nn.Module, padding: tuple[int, int], draws: int) -> Tensor:
-    """The windows a kernel sees: [n * draws, channels, H, W] -> [n, draws * T, h * w * channels].
+def _windows(x: Tensor, layer: nn.Module, padding: tuple[int, int], draws: int) -> Tensor:
+    """What the kernel sees: [n * draws, channels, H, W] -> [n, draws, T_y, T_x, h, w, channels].
 
-    Channels last, so that long runs are copied: about five times faster than `F.unfold`.
+    A view whose channels come last, so that its copies move long runs: five times as fast as
+    `F.unfold`.
     """
     (h, w), (down, across), (top, side) = layer.kernel_size, layer.stride, padding
     n, channels, height, width = x.shape
     padded = x.new_zeros(n, height + 2 * top, width + 2 * side, channels)
     padded[:, top : top + height, side : side + width] = x.permute(0, 2, 3, 1)
-    windows = padded.unfold(1, h, down).unfold(2, w, across)  # -> [n * draws, ., ., channels, h, w]
-    positions = draws * windows.shape[1] * windows.shape[2]
-    windows = windows.permute(0, 1, 2, 4, 5, 3)
-    return windows.reshape(n // draws, positions, h * w * channels)
+    windows = padded.unfold(1, h, down).unfold(2, w, across).permute(0, 1, 2, 4, 5, 3)
+    return windows.unflatten(0, (n // draws, draws))
 
 
 def _bias(layer: nn.Module, g: Tensor, draws: int) -> list[RecordGradients]:
@@ -290,10 +299,10 @@ def _conv(layer: nn.Conv2d, a: Tensor, g: Tensor, draws: int) -> list[RecordGrad
     if layer.stride == (1, 1) and 2 * g.shape[1] <= a.shape[1] and top < h and side < w:
         # The windows of the fewer channels are smaller: correlate the other way round and flip.
         weight = _product(
-            _positions(a, draws), _columns(g, layer, (h - 1 - top, w - 1 - side), draws)
+            _positions(a, draws), _windows(g, layer, (h - 1 - top, w - 1 - side), draws)
         )
         return [_as_kernel(weight, layer, flipped=True), *_bias(layer, g, draws)]
-    weight = _product(_positions(g, draws), _columns(a, layer, layer.padding, draws))
+    weight = _product(_positions(g, draws), _windows(a, layer, layer.padding, draws))
     return [_as_kernel(weight, layer), *_bias(layer, g, draws)]
 
 
@@ -302,7 +311,7 @@ def _conv_transpose(
 ) -> list[RecordGradients]:
     """The adjoint of a convolution: the roles of input and output gradient are exchanged."""
     _check_convolution(layer)
-    weight = _product(_positions(a, draws), _columns(g, layer, layer.padding, draws))
+    weight = _product(_positions(a, draws), _windows(g, layer, layer.padding, draws))
     return [_as_kernel(weight, layer), *_bias(layer, g, draws)]
 
 
