@@ -5,6 +5,9 @@ PYTHON ?= python3
 DATASET ?= mnist
 RUN := .venv/bin/python -m
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+# Keep what was computed, drop what changes between executions of the same thing.
+STRIP := nbstripout --keep-output --keep-count --keep-id \
+  --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version"
 
 .PHONY: book test study bench clean
 .DEFAULT_GOAL := book
@@ -24,10 +27,10 @@ book: .venv/.stamp
 	set -e; for notebook in $(NOTEBOOKS); do \
 	  fresh=_build/$$notebook; \
 	  $(RUN) papermill --kernel python3 --cwd notebooks --no-progress-bar $$notebook $$fresh; \
-	  $(RUN) nbstripout $$fresh; \
+	  $(RUN) $(STRIP) $$fresh; \
 	  mv $$fresh $$notebook; \
 	done
-	$(RUN) jupyter_book build . -W --keep-going
+	.venv/bin/jupyter-book build . -W --keep-going
 	@test -f _build/html/index.html
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
