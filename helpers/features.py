@@ -35,7 +35,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 )
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from helpers import assets
+from helpers import assets, weights
 from helpers.inputs import check_images
 
 BATCH = 8  # activations of 8 large images about fit a core's cache; 32 is up to a third slower
@@ -165,7 +165,7 @@ def load_inception(network: nn.Sequential, path: Path) -> None:
     Raises `ValueError` if the numbers do not fit the network.
     """
     if path.suffix == ".pth":
-        state = assets.read_state_dict(path)
+        state = weights.read_state_dict(path)
         network.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
         return
     blocks = [module for module in network.modules() if isinstance(module, BasicConv2d)]
@@ -180,7 +180,7 @@ def load_inception(network: nn.Sequential, path: Path) -> None:
             block.bn.running_var,
         )
     ]
-    numbers = assets.read_float32_zip(path)
+    numbers = weights.read_float32_zip(path)
     if [n.size for n in numbers] != [p.numel() for p in parameters]:
         raise ValueError(f"{path} does not hold the parameters of Inception-FID")
     for parameter, values in zip(parameters, numbers, strict=True):
@@ -210,7 +210,7 @@ def _lite0_network() -> nn.Module:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(assets.read_state_dict(lite0_path()))
+    network.load_state_dict(weights.read_state_dict(lite0_path()))
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
