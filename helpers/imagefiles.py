@@ -27,7 +27,8 @@ def read_npz(
     `ValueError` naming the file and what is wrong with it, labels of `n_classes` or more included.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it is not an .npz archive")
             missing = [key for key in KEYS if key not in archive]
