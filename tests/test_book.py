@@ -24,29 +24,34 @@ FLAGS = [
     "--disable-sync",
 ]
 
-# Runs in the page once its formulas are set. Sizes are those of the picture, not of its box.
+# Runs in the page and answers once its formulas are set, or after ten seconds without MathJax.
+# Sizes are those of the picture, not of its box.
 INSPECT = r"""
 const done = arguments[0];
 const article = document.querySelector("article") || document.body;
-const text = article.cloneNode(true);
-text.querySelectorAll("pre, code, script, mjx-container").forEach(node => node.remove());
-const report = () => done({
-  ids: [...document.querySelectorAll("[id]")].map(node => node.id),
-  links: [...document.querySelectorAll("a[href]")].map(node => node.href),
-  images: [...article.querySelectorAll("img")].map(node => ({
-    source: node.src, alt: node.alt, width: node.naturalWidth, height: node.naturalHeight})),
-  formulas: document.querySelectorAll(".math").length,
-  unset: [...document.querySelectorAll(".math")]
-    .filter(node => !node.querySelector("mjx-container svg")).map(node => node.textContent),
-  errors: [...document.querySelectorAll("[data-mjx-error]")].map(node => node.dataset.mjxError),
-  text: text.textContent,
-  width: document.documentElement.scrollWidth,
-});
-const startup = window.MathJax && window.MathJax.startup;
-(startup ? startup.promise : Promise.resolve()).then(() => {
-  text.querySelectorAll(".math").forEach(node => node.remove());
-  report();
-});
+const report = () => {
+  const text = article.cloneNode(true);
+  text.querySelectorAll("pre, code, script, .math").forEach(node => node.remove());
+  done({
+    ids: [...document.querySelectorAll("[id]")].map(node => node.id),
+    links: [...document.querySelectorAll("a[href]")].map(node => node.href),
+    images: [...article.querySelectorAll("img")].map(node => ({
+      source: node.src, alt: node.alt, width: node.naturalWidth, height: node.naturalHeight})),
+    formulas: document.querySelectorAll(".math").length,
+    unset: [...document.querySelectorAll(".math")]
+      .filter(node => !node.querySelector("mjx-container svg")).map(node => node.textContent),
+    errors: [...document.querySelectorAll("[data-mjx-error]")].map(node => node.dataset.mjxError),
+    text: text.textContent,
+  });
+};
+const deadline = Date.now() + 10000;
+const wait = () => {
+  const startup = window.MathJax && window.MathJax.startup;
+  if (startup && startup.promise) startup.promise.then(report, report);
+  else if (window.MathJax && Date.now() < deadline) setTimeout(wait, 50);
+  else report();
+};
+wait();
 """
 
 
@@ -88,8 +93,8 @@ def browser(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[we
 
 @pytest.fixture(scope="module")
 def pages(book: Path, browser: webdriver.Chrome) -> dict[str, Page]:
-    """Every page of the book, by its path in the book."""
-    files = sorted(path for path in book.rglob("*.html") if "_static" not in path.parts)
+    """Every page of the book, by its path in the book; index.html only sends on to the first."""
+    files = sorted(set(book.rglob("*.html")) - {book / "index.html"} - set(book.glob("_*/**/*")))
     return {path.relative_to(book).as_posix(): visit(browser, path) for path in files}
 
 
@@ -115,10 +120,11 @@ def nonempty(problems: dict[str, object]) -> dict[str, object]:
     return {page: problem for page, problem in problems.items() if problem}
 
 
-def test_every_chapter_is_there(pages: dict[str, Page], root: Path) -> None:
+def test_every_chapter_is_there(pages: dict[str, Page], book: Path, root: Path) -> None:
     listed = re.findall(r"(?:root|file): (\S+)", (root / "_toc.yml").read_text())
     assert listed
     assert {f"{name}.html" for name in listed} <= pages.keys()
+    assert f"url={listed[0]}.html" in (book / "index.html").read_text()
 
 
 def test_no_console_error(pages: dict[str, Page]) -> None:
