@@ -47,6 +47,7 @@ class GAN:
     latent: int
     generator: tuple[int, int, int]  # channels at 7x7, 14x14, 28x28
     discriminator: tuple[tuple[int, int], ...]  # (channels, stride) of each convolution
+    head: str = "class"  # or "mean", the authors': how the label enters the discriminator
     groups: int = 8
     batch: int = 100  # synthetic images per step, a public constant
     discriminator_steps: int = 1  # per step of the generator
@@ -118,13 +119,15 @@ MODELS = {
             latent=8,
             hidden=32,
             decoder=(8, 16, 8, 8),
+            beta=3.0,
         ),
         "compact": VAE(
-            Training(steps=1000, learning_rate=1e-3, ema_decay=0.99),
-            encoder=(16, 32, 16),
-            latent=16,
-            hidden=32,
-            decoder=(16, 32, 16, 8),
+            Training(steps=700, learning_rate=2e-3, ema_decay=0.99, annealed=True),
+            encoder=(16, 16, 8),
+            latent=8,
+            hidden=24,
+            decoder=(16, 16, 16, 8),
+            beta=3.0,  # at 1 the code, not the label, decides the class once there is noise
         ),
         "paper": VAE(
             Training(steps=20_000, learning_rate=1e-4, sample_rate=0.64),
@@ -136,18 +139,32 @@ MODELS = {
     },
     "gan": {
         "smoke": GAN(_SMOKE_TRAINING, 4, (8, 8, 8), ((8, 2), (8, 2)), batch=20),
+        "quick": GAN(
+            Training(
+                steps=200,
+                learning_rate=2e-3,
+                betas=(0.5, 0.999),
+                max_grad_norm=10.0,
+                ema_decay=0.97,
+                opponent_learning_rate=2e-3,
+            ),
+            latent=16,
+            generator=(16, 16, 8),
+            discriminator=((8, 2), (16, 2), (32, 2)),
+            batch=50,
+        ),
         "compact": GAN(
             Training(
-                steps=1000,
+                steps=600,
                 learning_rate=1e-3,
                 betas=(0.5, 0.999),
+                max_grad_norm=10.0,
                 ema_decay=0.99,
                 opponent_learning_rate=1e-3,
             ),
             latent=32,
-            generator=(32, 32, 16),
-            discriminator=((16, 2), (32, 2), (64, 2), (64, 1)),
-            batch=100,
+            generator=(32, 16, 8),
+            discriminator=((24, 2), (40, 2), (64, 2)),
         ),
         "paper": GAN(
             Training(
@@ -160,16 +177,23 @@ MODELS = {
             latent=100,
             generator=(128, 128, 64),
             discriminator=((64, 2), (128, 2), (256, 2), (512, 1)),
+            head="mean",
             groups=32,
             batch=64,
         ),
     },
     "ddpm": {
         "smoke": DDPM(_SMOKE_TRAINING, CompactUNet(8, 8, 8, 8, 8), steps=4, timesteps=20),
+        "quick": DDPM(
+            Training(steps=200, learning_rate=4e-3, ema_decay=0.97, annealed=True),
+            network=CompactUNet(fine=8, coarse=16, narrow=4, width=24, embedding=24),
+            steps=10,
+        ),
         "compact": DDPM(
             Training(steps=1000, learning_rate=2e-3, ema_decay=0.99, draws=2, annealed=True),
-            network=CompactUNet(fine=16, coarse=32, narrow=8, width=32, embedding=32),
-            steps=25,
+            network=CompactUNet(fine=16, coarse=32, narrow=4, width=32, embedding=32),
+            steps=20,
+            guidance=0.5,
         ),
         "paper": DDPM(
             Training(steps=20_000, learning_rate=1e-4, sample_rate=0.64, ema_decay=0.999),
@@ -180,7 +204,7 @@ MODELS = {
 }
 
 EVALUATIONS = {
-    "smoke": Evaluation(10, 5, Classifier((8, 16), steps=20, batch_size=32), inception=False),
+    "smoke": Evaluation(3, 3, Classifier((8, 16), steps=20, batch_size=32), inception=False),
     "quick": Evaluation(25, 10, Classifier((16, 32, 64), steps=100), inception=False),
     "compact": Evaluation(100, 20, Classifier((32, 64, 128), steps=300)),
     "paper": Evaluation(100, 20, Classifier((64, 128, 256, 512), steps=1600)),

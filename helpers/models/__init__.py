@@ -23,12 +23,15 @@ from .vae import VAE
 _NETWORKS = {"vae": VAE, "gan": GAN, "ddpm": DDPM}
 
 
-def build(name: str, scale: str, *, classes: int, generator: torch.Generator) -> Generative:
+def build(
+    name: str, scale: str, *, classes: int, generator: torch.Generator, preset=None
+) -> Generative:
     """A freshly initialised model; the same generator state gives the same weights.
 
-    Raises `ValueError` for an unknown model or scale, or fewer than two classes.
+    `preset` replaces the scale's, e.g. to choose the authors' options of the GAN. Raises
+    `ValueError` for an unknown model or scale, or fewer than two classes.
     """
-    preset = presets.preset(name, scale)
+    preset = preset or presets.preset(name, scale)
     if classes < 2:
         raise ValueError(f"classes is {classes}; a class-conditional model needs at least 2")
     with torch.random.fork_rng(devices=[]):

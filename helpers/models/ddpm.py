@@ -4,10 +4,11 @@ An image x_0, scaled to [-1, 1], is mixed with noise along a quarter circle,
 
     x_t = cos(phi) x_0 + sin(phi) e,   phi = t pi / 2,   t in [0, 1],   e ~ N(0, I),
 
-which ends at pure noise (defect D20; Lin et al. 2023, arXiv 2305.08891). The network predicts the
+which ends at pure noise (defect D20; Lin et al. 2023, arXiv 2305.08891). The network estimates the
 velocity v = dx/dphi = cos(phi) e - sin(phi) x_0 (Salimans and Ho 2022, arXiv 2202.00512), which
-stays well posed there. Labels are dropped with probability `drop` in training, so that sampling can
-push away from the unconditional prediction (classifier-free guidance, Ho and Salimans 2022).
+stays well posed there, and with it x_0 = cos(phi) x_t - sin(phi) v. Labels are dropped with
+probability `drop` in training, so that sampling can push away from the unconditional prediction
+(classifier-free guidance, Ho and Salimans 2022).
 
 At the scale `paper` the U-Net is that of the authors' code (6,585,601 parameters).
 """
@@ -46,15 +47,19 @@ class DDPM(Generative):
         return torch.cat([noise, times[:, None], drops[:, None]], 1)
 
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
-        """Squared error of the velocity per record, summed over pixels, [n]."""
+        """Squared error of the estimated x_0 per record, summed over pixels, [n].
+
+        Compared with the velocity's it weighs time t by sin(phi)^2: nearly clean images, whose
+        noise nobody can predict, would fill the clipped gradients with variance.
+        """
         noise = randomness[:, :_PIXELS].view_as(images)
         times, drops = randomness[:, _PIXELS], randomness[:, _PIXELS + 1]
-        cosine, sine = _circle(times)
+        cosine, sine = amplitudes(times)
         clean = 2 * images - 1
-        noisy, velocity = cosine * clean + sine * noise, cosine * noise - sine * clean
+        noisy = cosine * clean + sine * noise
         onehot = F.one_hot(labels, self.classes) * (drops >= self.preset.drop)[:, None]
-        error = self.network(noisy, times, onehot.to(images.dtype)) - velocity
-        return error.pow(2).flatten(1).sum(1)
+        velocity = self.network(noisy, times, onehot.to(images.dtype))
+        return (cosine * noisy - sine * velocity - clean).pow(2).flatten(1).sum(1)
 
     def denoise(self, noisy: Tensor, time: float, labels: Tensor) -> Tensor:
         """The guided estimate of x_0 in [-1, 1] from x_t, both [n, 1, 28, 28]."""
@@ -64,7 +69,7 @@ class DDPM(Generative):
         both = torch.cat([onehot, torch.zeros_like(onehot)])
         given, free = self.network(noisy.repeat(2, 1, 1, 1), times, both).split(n)
         velocity = given + weight * (given - free)
-        cosine, sine = _circle(times[:1])
+        cosine, sine = amplitudes(times[:1])
         return (cosine * noisy - sine * velocity).clamp(-1, 1)
 
     @torch.no_grad()
@@ -77,8 +82,8 @@ class DDPM(Generative):
         defaults to the preset's. Raises `ValueError` for steps below 1.
         """
         noise = torch.randn(len(labels), 1, 28, 28, generator=generator).to(labels.device)
-        denoise = _batched(self.denoise)
-        return _to_images(ddim(denoise, noise, labels, steps=steps or self.preset.steps))
+        steps = self.preset.steps if steps is None else steps
+        return _to_images(ddim(_batched(self.denoise), noise, labels, steps=steps))
 
     @torch.no_grad()
     def sample_ancestral(self, labels: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -93,7 +98,7 @@ def ddim(denoise, noise: Tensor, labels: Tensor, *, steps: int) -> Tensor:
     x = noise
     for t, s in _times(steps):
         clean = denoise(x, t, labels)
-        (cosine_t, cosine_s), (sine_t, sine_s) = _circle(x.new_tensor([t, s]))
+        (cosine_t, cosine_s), (sine_t, sine_s) = amplitudes(x.new_tensor([t, s]))
         x = cosine_s * clean + sine_s * (x - cosine_t * clean) / sine_t
     return x
 
@@ -105,7 +110,7 @@ def ancestral(
     x = noise
     for t, s in _times(steps):
         clean = denoise(x, t, labels)
-        (cosine_t, cosine_s), (sine_t, sine_s) = _circle(x.new_tensor([t, s]))
+        (cosine_t, cosine_s), (sine_t, sine_s) = amplitudes(x.new_tensor([t, s]))
         ratio = cosine_t / cosine_s
         conditional = sine_t**2 - ratio**2 * sine_s**2  # variance of q(x_t | x_s)
         mean = (ratio * sine_s**2 * x + cosine_s * conditional * clean) / sine_t**2
@@ -121,7 +126,7 @@ def _times(steps: int) -> list[tuple[float, float]]:
     return [((steps - i) / steps, (steps - i - 1) / steps) for i in range(steps)]
 
 
-def _circle(times: Tensor) -> tuple[Tensor, Tensor]:
+def amplitudes(times: Tensor) -> tuple[Tensor, Tensor]:
     """Signal and noise amplitudes at times [n], each [n, 1, 1, 1]."""
     angle = times[:, None, None, None] * (math.pi / 2)
     return angle.cos(), angle.sin()

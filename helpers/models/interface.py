@@ -17,6 +17,11 @@ class Generative(nn.Module):
         """The network that samples."""
         return self
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def public_losses(self, *, generator: torch.Generator) -> Tensor | None:
         """Losses of `noised` that read no private record; not clipped, not noised."""
         return None

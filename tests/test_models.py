@@ -1,0 +1,232 @@
+"""The three generators: the authors' layer counts, the interface's promises, samplers in closed
+form, and what the GAN's generator can know of a private label."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from helpers import models, presets, training
+from helpers.datasets import Sample
+from helpers.models.ddpm import amplitudes, ancestral, ddim
+from helpers.models.gan import FixedSchedule, LossGapSchedule
+
+NAMES = tuple(presets.MODELS)
+CLASSES = 10
+
+
+def stream(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def build(name: str, scale: str = "smoke", classes: int = CLASSES):
+    return models.build(name, scale, classes=classes, generator=stream())
+
+
+def records(n: int, classes: int = CLASSES) -> Sample:
+    images = torch.rand(n, 1, 28, 28, generator=stream(1))
+    return Sample(images, torch.arange(n) % classes, torch.arange(n))
+
+
+# Networks
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("vae", 4_318_369), ("gan", 1_561_985), ("ddpm", 6_585_601)]
+)
+def test_paper_scale_noises_the_authors_number_of_parameters(name, parameters):
+    model = build(name, "paper")
+    assert models.count_parameters(model.noised) == parameters
+    batch = records(2)
+    randomness = model.randomness(2, generator=stream())
+    assert model.losses(batch.images, batch.labels, randomness).shape == (2,)
+
+
+def test_compact_models_noise_the_same_number_of_parameters_within_ten_percent():
+    sizes = [models.count_parameters(build(name, "compact").noised) for name in NAMES]
+    assert max(sizes) <= 1.1 * min(sizes)
+
+
+@pytest.mark.parametrize("scale", presets.SCALES)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_scale_has_dropout_or_in_place_layers(name, scale):
+    """Under DP, dropout is noise on top of noise, and in-place layers break hooks (defect D5)."""
+    for layer in build(name, scale).modules():
+        assert not isinstance(layer, torch.nn.modules.dropout._DropoutNd)
+        assert not getattr(layer, "inplace", False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_class_count_scale_or_model_is_refused(name):
+    with pytest.raises(ValueError, match="at least 2"):
+        build(name, classes=1)
+    with pytest.raises(ValueError, match="scale"):
+        build(name, "huge")
+    with pytest.raises(ValueError, match="vae, gan, ddpm"):
+        build(name + "s")
+
+
+# The interface
+
+
+@pytest.mark.parametrize("classes", [4, 11])
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_are_images_and_the_same_generator_gives_the_same_bits(name, classes):
+    labels = torch.arange(7) % classes
+    first, second = (
+        build(name, classes=classes).sample(labels, generator=stream(3)) for _ in range(2)
+    )
+    assert first.shape == (7, 1, 28, 28)
+    assert first.min() >= 0 and first.max() <= 1
+    assert torch.equal(first, second)
+    other = build(name, classes=classes).sample(labels, generator=stream(4))
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_building_leaves_the_global_random_stream_alone(name):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    build(name)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "compact"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_s_loss_does_not_depend_on_the_other_records(name, scale):
+    model, batch = build(name, scale), records(6)
+    randomness = model.randomness(6, generator=stream())
+    together = model.losses(batch.images, batch.labels, randomness)
+    for i in range(6):
+        alone = model.losses(
+            batch.images[i : i + 1], batch.labels[i : i + 1], randomness[i : i + 1]
+        )
+        assert alone.item() == pytest.approx(together[i].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_follow_their_label(name):
+    """The same randomness with another label gives another image."""
+    model = build(name)
+    images = [model.sample(torch.full((2,), c), generator=stream(5)) for c in (0, 1)]
+    assert not torch.allclose(images[0], images[1])
+
+
+# Diffusion
+
+
+def test_noise_reaches_all_and_then_nothing_of_the_image():
+    """Terminal signal-to-noise ratio near zero, where the authors keep 13 % (defect D20)."""
+    cosine, sine = amplitudes(torch.tensor([0.0, 0.5, 1.0]))
+    snr = (cosine / sine.clamp_min(1e-12)).square().flatten()
+    assert snr[2] < 1e-8
+    assert snr[1] == pytest.approx(1.0, rel=1e-5)
+    torch.testing.assert_close(cosine**2 + sine**2, torch.ones(3, 1, 1, 1))
+
+
+MEAN, STD = 0.3, 0.2
+
+
+def gaussian_denoiser(x, t, labels):
+    """E[x_0 | x_t] of a Gaussian data set N(MEAN, STD^2), pixel by pixel."""
+    cosine, sine = math.cos(t * math.pi / 2), math.sin(t * math.pi / 2)
+    variance = cosine**2 * STD**2 + sine**2
+    return MEAN + STD**2 * cosine / variance * (x - cosine * MEAN)
+
+
+def test_ddim_converges_to_the_known_flow_of_a_gaussian_data_set():
+    """The deterministic flow of a Gaussian maps noise z to MEAN + STD z."""
+    noise = torch.randn(4, 1, 28, 28, generator=stream())
+    exact = MEAN + STD * noise
+    errors = [
+        (ddim(gaussian_denoiser, noise, torch.zeros(4), steps=k) - exact).abs().max().item()
+        for k in (25, 100, 400)
+    ]
+    assert errors[2] < 0.01
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+def test_ancestral_sampling_recovers_a_gaussian_data_set():
+    noise = torch.randn(50, 1, 28, 28, generator=stream())
+    x = ancestral(gaussian_denoiser, noise, torch.zeros(50), steps=400, generator=stream(1))
+    assert x.mean().item() == pytest.approx(MEAN, abs=0.01)
+    assert x.std().item() == pytest.approx(STD, rel=0.03)
+    correlation = torch.corrcoef(torch.stack([x.flatten(), noise.flatten()]))[0, 1]
+    assert abs(correlation) < 0.05  # unlike the deterministic sampler it forgets its start
+
+
+def test_both_samplers_of_one_model_give_images():
+    model, labels = build("ddpm"), torch.arange(3)
+    few = model.sample(labels, generator=stream(), steps=2)
+    reference = model.sample_ancestral(labels, generator=stream())
+    assert few.shape == reference.shape == (3, 1, 28, 28)
+    assert reference.min() >= 0 and reference.max() <= 1
+    with pytest.raises(ValueError, match="steps is -1"):
+        model.sample(labels, generator=stream(), steps=-1)
+
+
+def test_times_of_one_record_s_draws_are_uniform_and_spread():
+    randomness = build("ddpm").randomness(4000, generator=stream())
+    times = randomness[:, 784].sort().values
+    torch.testing.assert_close(times, torch.linspace(0, 1, 4000), atol=2e-3, rtol=0)
+    gaps = randomness[:, 784].view(-1, 4).sort(1).values.diff(dim=1)
+    assert gaps.min() > 0.1  # four draws of a record never fall together
+
+
+def test_labels_are_dropped_with_the_preset_s_probability():
+    model = build("ddpm")
+    dropped = model.randomness(20_000, generator=stream())[:, 785] < model.preset.drop
+    assert dropped.float().mean().item() == pytest.approx(0.1, abs=0.01)
+
+
+# The GAN's privacy: labels and schedule
+
+
+def trained_generator(present: bool, labels: str) -> torch.Tensor:
+    """The generator's weights after training at sigma 1000 with or without the one query record."""
+    preset = presets.preset("gan", "smoke")
+    option = replace(preset, labels=labels)
+    model = models.build("gan", "smoke", classes=CLASSES, generator=stream(), preset=option)
+    everyone = records(19, CLASSES - 1)  # classes 0 to 8; the query is the only record of class 9
+    query = Sample(
+        torch.rand(1, 1, 28, 28, generator=stream(2)), torch.tensor([9]), torch.tensor([19])
+    )
+    chosen = (
+        Sample(*(torch.cat(p) for p in zip(everyone, query, strict=True))) if present else everyone
+    )
+    training.fit(model, chosen, arm="dp", sigma=1000.0, training=preset.training, slots=20, seed=0)
+    return model.generator[0].weight.detach().clone()
+
+
+def test_the_generator_does_not_learn_which_labels_are_private():
+    """At sigma 1000 the discriminator's update is noise. With public labels, victim and ablated
+    generators then agree; with the batch's labels the query's class can be read off (defect D3)."""
+    preset = presets.preset("gan", "smoke")
+    column = preset.latent + 9
+    start = models.build("gan", "smoke", classes=CLASSES, generator=stream()).generator[0].weight
+    victim, ablated = (trained_generator(present, "uniform") for present in (True, False))
+    moved = [(w - start)[:, column].abs().max().item() > 0 for w in (victim, ablated)]
+    assert moved == [True, True]
+    torch.testing.assert_close(victim, ablated, atol=1e-3, rtol=0)
+
+    victim, ablated = (trained_generator(present, "batch") for present in (True, False))
+    moved = [(w - start)[:, column].abs().max().item() > 0 for w in (victim, ablated)]
+    assert moved == [True, False]
+
+
+def test_the_fixed_schedule_does_not_look_at_the_loss():
+    schedule = FixedSchedule(discriminator_steps=3)
+    assert [schedule.turn(loss) for loss in (0.0, 9.0, 1.4, 0.0, 0.0, 0.0)] == [
+        *(False, False, True),
+        *(False, False, True),
+    ]
+
+
+def test_the_authors_schedule_depends_on_the_private_loss():
+    """With a discriminator that wins, five moves and then one in fifty steps; else every step."""
+    moves = {}
+    for loss in (0.3, math.log(4)):
+        schedule = LossGapSchedule(discriminator_steps=1)
+        moves[loss] = sum(schedule.turn(loss) for _ in range(200))
+    assert moves == {0.3: 5 + 4, math.log(4): 200}

@@ -1,0 +1,161 @@
+"""Training: arms differ by clipping and noise alone, neighbouring runs share every draw."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import models, presets, training
+from helpers.datasets import Sample
+
+NAMES = tuple(presets.MODELS)
+CLASSES = 4
+SLOTS = 8
+
+
+def stream(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def records(n: int = SLOTS) -> Sample:
+    images = torch.rand(SLOTS, 1, 28, 28, generator=stream(1))[:n]
+    return Sample(images, torch.arange(n) % CLASSES, torch.arange(n))
+
+
+def fit(name: str, *, arm="sgd", sigma=0.0, n=SLOTS, seed=0, slots=SLOTS, **changes):
+    """A smoke-scale model trained on `n` records; `changes` are to its `presets.Training`."""
+    preset = presets.preset(name, "smoke")
+    model = models.build(name, "smoke", classes=CLASSES, generator=stream(seed))
+    options = replace(preset.training, **changes)
+    data = records(n)
+    return training.fit(model, data, arm=arm, sigma=sigma, training=options, slots=slots, seed=seed)
+
+
+def weights(module: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+@pytest.fixture
+def double_precision():
+    """Adam divides by the gradient's size, so float32 would magnify rounding near zero."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("double_precision")
+def test_without_clipping_or_noise_all_arms_are_the_same_training(name):
+    """Defect D2: the authors' sigma = 0 is another algorithm than their sigma > 0."""
+    wide = {"max_grad_norm": 1e6}
+    plain = weights(fit(name, arm="sgd", **wide).model)
+    start = weights(models.build(name, "smoke", classes=CLASSES, generator=stream()))
+    for arm, sigma in (("clipped", 0.0), ("dp", 1e-20)):
+        other = weights(fit(name, arm=arm, sigma=sigma, **wide).model)
+        assert (other - plain).norm() < 1e-3 * (plain - start).norm()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clipping_and_noise_each_change_the_training(name):
+    plain = weights(fit(name, arm="sgd", max_grad_norm=0.01).model)
+    clipped = weights(fit(name, arm="clipped", max_grad_norm=0.01).model)
+    noised = weights(fit(name, arm="dp", sigma=1.0, max_grad_norm=0.01).model)
+    assert not torch.allclose(plain, clipped, atol=1e-5)
+    assert not torch.allclose(clipped, noised, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_bits(name):
+    first, second = (weights(fit(name, arm="dp", sigma=0.5).model) for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, weights(fit(name, arm="dp", sigma=0.5, seed=1).model))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_victim_and_ablated_share_noise_and_draws(name):
+    """With noise that swamps the records, leaving one out changes next to nothing (D10)."""
+    victim, ablated = (
+        weights(fit(name, arm="dp", sigma=1e4, n=n).model) for n in (SLOTS, SLOTS - 1)
+    )
+    start = weights(models.build(name, "smoke", classes=CLASSES, generator=stream()))
+    assert (victim - ablated).norm() < 0.02 * (victim - start).norm()
+
+
+def test_a_record_s_draws_depend_on_its_slot_alone():
+    """The records present see the same draws whether or not a later one exists."""
+    seen = []
+
+    def losses(images, labels, randomness):
+        seen.append(randomness)
+        return type(model).losses(model, images, labels, randomness)
+
+    for n in (SLOTS, SLOTS - 1):
+        model = models.build("ddpm", "smoke", classes=CLASSES, generator=stream())
+        model.losses = losses
+        options = presets.Training(steps=1, learning_rate=1e-3, draws=2)
+        training.fit(model, records(n), arm="sgd", sigma=0.0, training=options, slots=SLOTS, seed=0)
+    assert torch.equal(seen[0][: 2 * (SLOTS - 1)], seen[1])
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.999])
+def test_the_average_equals_its_closed_form(decay):
+    """w_bar_t = d_t w_bar_(t-1) + (1 - d_t) w_t with d_t = min(decay, (1 + t) / (10 + t))."""
+    module = nn.Linear(1, 1, bias=False)
+    path = [float(w) for w in torch.randn(30, generator=stream())]
+    with torch.no_grad():
+        module.weight.fill_(path[0])
+    average = training._Average(module, decay)
+    expected = path[0]
+    for t, w in enumerate(path[1:], start=1):
+        module.weight.data.fill_(w)
+        average.update()
+        kept = min(decay, (1 + t) / (10 + t))
+        expected = kept * expected + (1 - kept) * w
+    average.write()
+    assert module.weight.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_annealing_ends_with_steps_of_almost_no_length():
+    lengths = {}
+    for annealed in (False, True):
+        module = nn.Linear(1, 1, bias=False)
+        options = presets.Training(steps=100, learning_rate=0.1, annealed=annealed)
+        adam = training._Adam(module, options.learning_rate, options)
+        path = []
+        for step in range(options.steps):
+            adam.step([torch.ones(1, 1)], step)
+            path.append(module.weight.item())
+        lengths[annealed] = [abs(path[1] - path[0]), abs(path[-1] - path[-2])]
+    assert lengths[True][0] == pytest.approx(lengths[False][0], rel=1e-3)
+    assert lengths[True][1] < 0.02 * lengths[False][1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_history_tells_what_clipping_and_noise_did(name):
+    history = fit(name, arm="dp", sigma=0.5, max_grad_norm=1e-3).history
+    assert len({len(column) for column in history.values()}) == 1
+    assert history["clipped"][0] == 1.0
+    assert history["norm"][0] > 1e-3
+    assert 0 < history["snr"][0] < 1
+
+
+def test_a_batch_without_records_is_noise_alone():
+    """Poisson sampling may draw nobody; the step is taken all the same."""
+    fitted = fit("vae", arm="dp", sigma=1.0, sample_rate=1e-6)
+    assert weights(fitted.model).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arm": "adam"}, "allowed: sgd, clipped, dp"),
+        ({"arm": "sgd", "sigma": 0.1}, "goes with `dp` alone"),
+        ({"arm": "dp", "sigma": 0.0}, "goes with `dp` alone"),
+        ({"arm": "dp", "sigma": float("nan")}, "finite"),
+        ({"slots": SLOTS - 1}, "8 records for 7 slots"),
+    ],
+)
+def test_impossible_requests_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        fit("vae", **changes)
