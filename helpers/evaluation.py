@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from . import datasets, density, features, fidelity, presets, privacy, utility
-from .datasets import Dataset, Neighbours
-from .randomness import generator as stream
+from helpers import datasets, density, features, fidelity, presets, privacy, utility
+from helpers.datasets import Dataset, Neighbours
+from helpers.randomness import generator as stream
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
 VERSION = 1  # raise when a measure changes its meaning: measured cells are then measured again
@@ -62,10 +62,10 @@ def measure(
 
 def _fidelity(holdout, synthetic: Synthetic, evaluation) -> dict[str, float]:
     fake, real = synthetic.full, holdout.images
-    lite0_real = features.cached(real, features.lite0)
+    lite0_real, lite0 = features.cached(real, features.lite0), features.lite0(fake)
     metrics = {
-        "fd_lite0": fidelity.frechet_distance(lite0_real, features.lite0(fake)),
-        "is_lite0": fidelity.inception_score(features.lite0_logits(fake)),
+        "fd_lite0": fidelity.frechet_distance(lite0_real, lite0),
+        "is_lite0": fidelity.inception_score(features.lite0_head(lite0)),
         "psnr": fidelity.psnr(fake, synthetic.labels, real, holdout.labels),
         "ssim": fidelity.ssim(fake, synthetic.labels, real, holdout.labels),
     }

@@ -4,6 +4,7 @@ One colour per model, the same in every figure; bands are 90 % t intervals over 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,9 +13,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import tables
-from .results import Results
-from .study import Cell
+from helpers import tables
+from helpers.results import Results
+from helpers.study import Cell
 
 MODEL_NAMES = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
 _COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
@@ -32,6 +33,13 @@ def style() -> None:
     """The look of all figures: set once at the top of a notebook."""
     sns.set_theme(context="notebook", style="whitegrid", font_scale=0.9)
     plt.rcParams.update({"figure.dpi": 100, "savefig.dpi": 120, "axes.titlesize": 11})
+
+
+def _panels(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> tuple[Figure, Any]:
+    """A figure with its axes [rows, columns]; pyplot forgets it, so a notebook shows it once."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    plt.close(figure)
+    return figure, axes
 
 
 def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:
@@ -52,9 +60,7 @@ def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> F
     panels = [("real", real["images"])]
     panels += [(_title(cell), results.arrays(cell)["samples"]) for cell in cells]
     height = 0.26 * len(real["images"]) + 0.5
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(0.27 * shown * len(panels) + 0.6, height), squeeze=False
-    )
+    figure, axes = _panels(1, len(panels), size=(0.27 * shown * len(panels) + 0.6, height))
     for axis, (title, images) in zip(axes[0], panels, strict=True):
         axis.imshow(mosaic(images[:, :shown]), cmap="gray", vmin=0, vmax=255)
         axis.set(title=title, xticks=[], yticks=[])
@@ -64,7 +70,6 @@ def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> F
         [size * r + 14 for r in range(len(real["classes"]))], real["classes"].tolist()
     )
     axes[0, 0].tick_params(length=0)
-    figure.tight_layout()
     return figure
 
 
@@ -72,7 +77,7 @@ def plane(results: Results) -> Figure:
     """The public images on the Isomap plane, the query class marked (NFL Fig. 5, 13, 14)."""
     reference = results.reference()
     points, labels = reference["points"], reference["labels"]
-    figure, axis = plt.subplots(figsize=(6.4, 4.8))
+    figure, ((axis,),) = _panels(size=(6.4, 4.8))
     palette = sns.color_palette("tab20", len(reference["classes"]))
     for c, name in enumerate(reference["classes"]):
         chosen, query = points[labels == c], c == reference["query_class"]
@@ -87,7 +92,6 @@ def plane(results: Results) -> Figure:
         )
     axis.set(xlabel="first Isomap coordinate", ylabel="second Isomap coordinate")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    figure.tight_layout()
     return figure
 
 
@@ -100,7 +104,7 @@ def curves(
     accuracies the dashed line is the real-data ceiling, the dotted one is chance.
     """
     rows = -(-len(metrics) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.1 * columns, 3.4 * rows), squeeze=False)
+    figure, axes = _panels(rows, columns, size=(4.1 * columns, 3.4 * rows))
     for axis, metric in zip(axes.flat, metrics, strict=False):
         _curve(axis, results.frame, metric)
         if metric == "accuracy" and ceiling:
@@ -110,7 +114,6 @@ def curves(
     handles, labels = axes.flat[0].get_legend_handles_labels()
     if len(handles) > 1:
         axes.flat[0].legend(handles, labels)
-    figure.tight_layout()
     return figure
 
 
@@ -148,14 +151,13 @@ def _accuracy_levels(axis: Axes, results: Results) -> None:
 def ecdf(results: Results, model: str, *, seed: int = 0) -> Figure:
     """Distances to the nearest training image: synthetic per level, hold-out in black (Fig. 11)."""
     cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
-    figure, axis = plt.subplots(figsize=(6.4, 4.0))
+    figure, ((axis,),) = _panels(size=(6.4, 4.0))
     for cell, colour in zip(cells, sns.color_palette("viridis", len(cells)), strict=True):
         axis.ecdf(results.arrays(cell)["distances_synthetic"], color=colour, label=_title(cell))
     holdout = results.arrays(cells[0])["distances_holdout"]
     axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
     axis.set(xlabel="Euclidean distance to the nearest training image", ylabel="share of images")
     axis.legend(frameon=False)
-    figure.tight_layout()
     return figure
 
 
@@ -168,7 +170,7 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
         )
         .reset_index()
     )
-    figure, axis = plt.subplots(figsize=(6.4, 4.2))
+    figure, ((axis,),) = _panels(size=(6.4, 4.2))
     sns.scatterplot(
         wide,
         x="epsilon_hat",
@@ -182,7 +184,6 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
     )
     axis.set(xlabel=LABELS["epsilon_hat"], ylabel=LABELS["accuracy"])
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    figure.tight_layout()
     return figure
 
 

@@ -2,8 +2,8 @@
 
 `data/results/<dataset>.csv` is tidy (one row per cell and metric, sorted, six significant digits),
 `<dataset>.json` says where it came from (data, versions, machine, times, and the key of each cell),
-and `<dataset>/` holds what figures need and a table cannot hold. Cells of the scale `smoke` are
-for tests and are collected beside the store instead. What depends on the machine's speed stands in
+and `<dataset>/` holds what figures need and a table cannot hold. Cells of the scales `smoke` and
+`quick` are collected beside the store instead. What depends on the machine's speed stands in
 the JSON alone, so that the CSV is a function of the seeds.
 """
 
@@ -20,12 +20,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import assets, datasets, store, study
-from .datasets import Dataset
-from .study import Cell
+from helpers import assets, datasets, store, study
+from helpers.datasets import Dataset
+from helpers.study import Cell
 
 _COLUMNS = ("dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value")
 _PACKAGES = ("torch", "torchvision", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn")
+
+
+# What the JSON keeps of a cell's record, beside its metrics in the CSV.
+_PROVENANCE = ("key", "core_seconds", "training_core_seconds", "images_per_second")
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ def _required(path: Path) -> dict[str, np.ndarray]:
 
 
 def results_root(scale: str) -> Path:
-    """Where results of a scale are collected."""
-    return study.runs_root() / "results" if scale == "smoke" else assets.root() / "results"
+    """Where results of a scale are collected: committed from `compact` on, else with the store."""
+    committed = scale in ("compact", "paper")
+    return assets.root() / "results" if committed else study.runs_root() / "results"
 
 
 def obtain(cells: Sequence[Cell], *, workers: int = 1) -> Results:
@@ -163,7 +168,7 @@ def _write(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> None:
 def _provenance(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> dict:
     """Where the table came from. The date moves only when a cell does."""
     about = {
-        cell.name: {k: v for k, v in record.items() if k != "metrics"}
+        cell.name: {name: record[name] for name in _PROVENANCE}
         for cell, record in sorted(records.items())
     }
     old = store.read_json(root / f"{dataset.name}.json") or {}
@@ -202,7 +207,7 @@ def _processor() -> str:
 
 def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
-    from . import evaluation, presets
+    from helpers import evaluation, presets
 
     pool = datasets.public(dataset, dataset.public_per_class)
     reducer = evaluation.public_isomap(dataset, presets.EVALUATIONS[scale])

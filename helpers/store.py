@@ -28,6 +28,19 @@ def content_hash(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def file_hash(path: Path) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def intact(path: Path, expected: str) -> bool:
+    """Whether the file is there with the expected `file_hash`; warns if it is not."""
+    whole = path.exists() and file_hash(path) == expected
+    if not whole:
+        warnings.warn(f"{path} is damaged or missing; it is made again", stacklevel=2)
+    return whole
+
+
 @contextmanager
 def atomic(path: Path, mode: str = "wb") -> Iterator[IO]:
     """Open a temporary file beside `path`; on success it takes its place, on failure it goes."""
@@ -67,7 +80,7 @@ def read_json(path: Path) -> Any | None:
 
 
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 

@@ -16,9 +16,9 @@ import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from . import accounting, assets, datasets, evaluation, models, presets, store, training
-from .datasets import Dataset, Neighbours, Sample
-from .randomness import generator as stream
+from helpers import accounting, assets, datasets, evaluation, models, presets, store, training
+from helpers.datasets import Dataset, Neighbours, Sample
+from helpers.randomness import generator as stream
 
 ROLES = ("full", "victim", "ablated")
 VERSION = 1  # raise when training changes its meaning: trained cells are then trained again
@@ -144,25 +144,27 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     began = time.process_time()
     measured = _measure(cell, dataset, sets, runs)
     measuring_seconds = time.process_time() - began
+    place = folder(cell, dataset)
+    store.write_arrays(place / "arrays.npz", measured.arrays)
     record = {
+        "arrays": store.file_hash(place / "arrays.npz"),
         "key": cell.measurement_key(dataset.checksum),
         "metrics": measured.metrics,
         "core_seconds": round(training_seconds + measuring_seconds, 1),
         "training_core_seconds": round(training_seconds, 1),
         "images_per_second": round(float(runs["full"]["images_per_second"]), 1),
     }
-    place = folder(cell, dataset)
-    store.write_arrays(place / "arrays.npz", measured.arrays)
     store.write_json(place / "metrics.json", record)
     return record
 
 
 def read_record(cell: Cell, dataset: Dataset) -> dict[str, Any] | None:
     """The cell's record if it is done under the present presets, else `None`."""
-    record = store.read_json(folder(cell, dataset) / "metrics.json")
+    place = folder(cell, dataset)
+    record = store.read_json(place / "metrics.json")
     if not isinstance(record, dict) or record.get("key") != cell.measurement_key(dataset.checksum):
         return None
-    return record
+    return record if store.intact(place / "arrays.npz", record["arrays"]) else None
 
 
 def read_arrays(cell: Cell, dataset: Dataset) -> dict[str, np.ndarray] | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from .statistics import mean_interval
+from helpers.statistics import mean_interval
 
 DIGITS = {  # decimals shown; what is not named here is shown with 3
     "fid": 1,

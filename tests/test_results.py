@@ -1,0 +1,65 @@
+"""Intervals, tables and the parameters of notebooks."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from helpers import notebook, tables
+from helpers.statistics import mean_interval
+
+
+def test_the_interval_is_students():
+    values = [0.51, 0.55, 0.62, 0.48]
+    low, high = stats.t.interval(0.9, 3, np.mean(values), stats.sem(values))
+    interval = mean_interval(values)
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal(size=(2000, 3))
+    covered = [i.low <= 0 <= i.high for i in map(mean_interval, draws)]
+    assert abs(np.mean(covered) - 0.9) < 0.02
+
+
+def test_one_seed_has_no_interval_and_nan_is_refused():
+    assert math.isnan(mean_interval([1.0]).low)
+    with pytest.raises(ValueError, match="none NaN"):
+        mean_interval([1.0, math.nan])
+
+
+def _frame():
+    rows = [
+        ("digits", "vae", arm, sigma, seed, "smoke", metric, value + seed)
+        for arm, sigma, value in [("dp", 0.4, 3.0), ("sgd", 0.0, 1.0), ("dp", 0.1, 2.0)]
+        for seed in (0, 1)
+        for metric in ("fid", "epsilon_1e-3")
+        if not (metric == "epsilon_1e-3" and arm == "sgd")
+    ]
+    columns = ["dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_a_summary_orders_levels_by_noise_and_says_how_many_seeds():
+    table = tables.summary(_frame(), ["fid", "epsilon_1e-3"])
+    assert list(table.index.get_level_values("level")) == ["sgd", "0.1", "0.4"]
+    assert table.loc[("vae", "sgd"), "epsilon_1e-3"] == "∞"
+    assert table.loc[("vae", "sgd"), "fid"].startswith("1.5 ± ")
+    assert list(table["seeds"]) == [2, 2, 2]
+
+
+def test_a_missing_seed_shows_in_the_count():
+    frame = _frame()
+    table = tables.summary(frame[(frame["seed"] == 0) | (frame["arm"] == "sgd")], ["fid"])
+    assert list(table["seeds"]) == [2, 1, 1]
+
+
+def test_a_misspelt_parameter_is_an_error_with_a_hint():
+    namespace = {"seeds": [0], "sigma": [0.1], "np": np, "_": 1, "In": [], "print": print}
+    with pytest.raises(
+        ValueError, match="unknown notebook parameter 'sigma'; did you mean 'sigmas'"
+    ):
+        notebook.check_parameters(namespace, ["seeds", "sigmas"])
+    notebook.check_parameters({"seeds": [0], "np": np}, ["seeds", "sigmas"])

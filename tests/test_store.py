@@ -1,0 +1,63 @@
+"""The store: whole files or none, damage found, hashes that follow what decides a result."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from helpers import presets, store
+
+
+def test_arrays_survive_a_round_trip_and_equal_arrays_give_equal_bytes(tmp_path):
+    arrays = {"a": np.arange(6).reshape(2, 3), "b/c": np.float64(1.5)}
+    store.write_arrays(tmp_path / "one.npz", arrays)
+    store.write_arrays(tmp_path / "two.npz", arrays)
+    read = store.read_arrays(tmp_path / "one.npz")
+    assert read["a"].tolist() == [[0, 1, 2], [3, 4, 5]] and read["b/c"] == 1.5
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage, not an archive", None])
+def test_a_damaged_archive_is_removed_with_a_warning(tmp_path, damage):
+    path = tmp_path / "full.npz"
+    store.write_arrays(path, {"a": np.arange(1000)})
+    path.write_bytes(path.read_bytes()[:200] if damage is None else damage)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert store.read_arrays(path) is None
+    assert not path.exists()
+
+
+def test_a_flipped_byte_in_the_pixels_is_found(tmp_path):
+    path = tmp_path / "full.npz"
+    store.write_arrays(path, {"a": np.arange(1000)})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert store.read_arrays(path) is None
+
+
+def test_damaged_json_is_removed_with_a_warning(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text('{"metrics": {"fid": 1')
+    with pytest.warns(UserWarning, match="damaged"):
+        assert store.read_json(path) is None
+    assert store.read_json(path) is None
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
+    path = tmp_path / "a.json"
+    store.write_json(path, {"kept": 1})
+    with pytest.raises(TypeError):
+        store.write_json(path, {"unwritable": object()})
+    assert store.read_json(path) == {"kept": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_the_hash_follows_every_preset_value():
+    preset = presets.preset("vae", "compact")
+    longer = dataclasses.replace(
+        preset, training=dataclasses.replace(preset.training, steps=preset.training.steps + 1)
+    )
+    assert store.content_hash(preset) == store.content_hash(dataclasses.replace(preset))
+    assert store.content_hash(preset) != store.content_hash(longer)

@@ -1,0 +1,192 @@
+"""The grid, the cells and the table they are collected into, at the scale `smoke` on digits."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import datasets, evaluation, presets, results, study
+from helpers.study import Cell
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty data folder."""
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    return tmp_path
+
+
+CELL = Cell("digits", "vae", "dp", 0.5, 0, "smoke")
+
+
+def test_a_grid_is_the_product_of_its_axes_in_a_stable_order():
+    cells = study.grid("digits", ["vae"], [0.2, "clipped", "sgd", 0.1], [1, 0], "smoke")
+    assert len(cells) == 8 and cells == sorted(cells)
+    assert cells == study.grid("digits", ["vae"], ["sgd", "0.1", "clipped", 0.2], [0, 1], "smoke")
+
+
+@pytest.mark.parametrize("sigma", [-0.1, 0, "0", float("nan"), float("inf"), "sdg", None])
+def test_a_sigma_that_is_no_level_is_refused(sigma):
+    with pytest.raises(ValueError, match="'sgd', 'clipped' or a number > 0"):
+        study.parse_sigma(sigma)
+
+
+@pytest.mark.parametrize(
+    ("axes", "match"),
+    [
+        (("mnits", ["vae"], ["sgd"], [0], "smoke"), "data set 'mnits' is unknown; allowed: digits"),
+        (("digits", ["vea"], ["sgd"], [0], "smoke"), "model 'vea' is unknown; allowed: vae"),
+        (("digits", ["vae"], ["sgd"], [0], "big"), "scale 'big' is unknown; allowed: smoke"),
+        (("digits", ["vae"], ["sgd"], [-1], "smoke"), "seed is -1"),
+        (("digits", ["vae"], [], [0], "smoke"), "sigmas is"),
+        (("digits", "vae", ["sgd"], [0], "smoke"), "models is 'vae'"),
+    ],
+)
+def test_a_wrong_axis_is_one_clear_error(axes, match):
+    with pytest.raises(ValueError, match=match):
+        study.grid(*axes)
+
+
+def test_keys_follow_the_data_and_the_cell():
+    other = Cell("digits", "vae", "dp", 0.5, 1, "smoke")
+    assert CELL.training_key("a") != CELL.training_key("b")
+    assert CELL.training_key("a") != other.training_key("a")
+
+
+def test_a_measurement_change_keeps_the_trainings(monkeypatch):
+    before = CELL.training_key("a"), CELL.measurement_key("a")
+    monkeypatch.setattr(evaluation, "VERSION", evaluation.VERSION + 1)
+    assert CELL.training_key("a") == before[0] and CELL.measurement_key("a") != before[1]
+
+
+def test_a_cell_is_computed_once_and_then_read(home, monkeypatch):
+    first = study.run_cell(CELL)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(study, "train_role", refuse)
+    assert study.run_cell(CELL) == first
+    assert {"fd_lite0", "epsilon_hat", "accuracy", "accuracy_real", "epsilon_1e-3"} <= set(
+        first["metrics"]
+    )
+
+
+def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
+    trained = []
+    real = study.train_role
+
+    def interrupted(cell, records, *, classes):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(len(records.images))
+        return real(cell, records, classes=classes)
+
+    monkeypatch.setattr(study, "train_role", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study.run_cell(CELL)
+    monkeypatch.setattr(
+        study,
+        "train_role",
+        lambda cell, records, *, classes: trained.append(0) or real(cell, records, classes=classes),
+    )
+    resumed = study.run_cell(CELL)
+    assert trained == [100, 91, 0]  # full, victim; then only the ablated run was missing
+    shutil.rmtree(study.runs_root())
+    monkeypatch.setattr(study, "train_role", real)
+    assert study.run_cell(CELL)["metrics"] == resumed["metrics"]
+
+
+@pytest.mark.parametrize("name", ["full.npz", "metrics.json", "arrays.npz"])
+def test_a_damaged_file_of_a_cell_is_made_again(home, name):
+    first = study.run_cell(CELL)
+    path = study.folder(CELL, datasets.load("digits")) / name
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    if name == "full.npz":  # read only when something is missing behind it
+        (path.parent / "metrics.json").unlink()
+    with pytest.warns(UserWarning, match="damaged"):
+        study.run([CELL], progress=False)
+    again = study.run_cell(CELL)
+    assert again["metrics"] == first["metrics"]
+    assert results.obtain([CELL]).arrays(CELL)["samples"].shape == (10, 3, 28, 28)
+
+
+def test_one_and_two_workers_give_the_same_table(home, tmp_path_factory, monkeypatch):
+    cells = study.grid("digits", ["vae"], ["sgd", 0.5], [0, 1], "smoke")
+    assert study.run(cells, workers=1, progress=False) == []
+    one = results.collect(cells).read_bytes()
+    assert results.collect(cells).read_bytes() == one
+    other = tmp_path_factory.mktemp("other")
+    monkeypatch.setenv("NFL_HOME", str(other))
+    assert study.run(reversed(cells), workers=2, progress=False) == []
+    assert results.collect(cells).read_bytes() == one
+    assert results.collect(cells).is_relative_to(other)
+
+
+def test_collected_results_need_no_data_set(home, monkeypatch):
+    study.run([CELL], progress=False)
+    results.collect([CELL])
+    monkeypatch.setattr(datasets, "load", lambda name: pytest.fail("asked for the data set"))
+    found = results.obtain([CELL])
+    assert found.frame["value"].notna().all()
+    assert set(found.frame["metric"]) >= {"fd_lite0", "epsilon_hat", "accuracy"}
+
+
+def test_results_of_other_presets_are_not_read_as_current(home, monkeypatch):
+    results.obtain([CELL])
+    monkeypatch.setattr(evaluation, "VERSION", evaluation.VERSION + 1)
+    assert results._collected(results.results_root("smoke"), "digits") == {}
+
+
+def test_results_of_other_images_are_not_mixed(home):
+    results.obtain([CELL])
+    path = results.results_root("smoke") / "digits.json"
+    path.write_text(path.read_text().replace(datasets.load("digits").checksum, "0" * 64))
+    with pytest.raises(ValueError, match="other images of digits"):
+        results.collect([CELL])
+
+
+def test_a_failing_cell_is_named_and_the_others_are_computed(home, monkeypatch):
+    cells = study.grid("digits", ["vae"], [0.5], [0, 1], "smoke")
+    real = study.run_cell
+
+    def failing(cell):
+        if cell.seed == 0:
+            raise RuntimeError("no memory for seed 0")
+        return real(cell)
+
+    monkeypatch.setattr(study, "run_cell", failing)
+    failures = study.run(cells, progress=False)
+    assert [(f.cell.seed, f.cause) for f in failures] == [(0, "RuntimeError: no memory for seed 0")]
+    assert study.read_record(cells[1], datasets.load("digits")) is not None
+
+
+def test_a_metric_that_is_no_number_fails_the_cell():
+    with pytest.raises(ValueError, match="fid are not finite"):
+        evaluation.check_metrics({"fid": float("nan"), "accuracy": 0.5})
+
+
+def test_roles_share_their_weights_and_draws(home):
+    """A run on the same records under another role's name is the same run (defect D10)."""
+    data = datasets.load("digits")
+    records = datasets.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
+    one, two = (study.train_role(CELL, records, classes=10) for _ in range(2))
+    assert np.array_equal(one["images"], two["images"])
+
+
+def test_a_private_cell_reports_its_accountant(home):
+    metrics = study.accounted(CELL, classes=10)
+    assert 0 < metrics["epsilon_1e-3"] < metrics["epsilon_1e-5"]
+    size = metrics["noised_parameters"]
+    assert metrics["noise_to_signal"] == pytest.approx(0.5 * size**0.5 / 100)
+    plain = study.accounted(Cell("digits", "vae", "sgd", 0.0, 0, "smoke"), classes=10)
+    assert not any(name.startswith("epsilon") for name in plain)
+
+
+def test_presets_exist_for_every_model_and_scale():
+    for model in presets.MODELS:
+        for scale in presets.SCALES:
+            assert presets.preset(model, scale).training.steps > 0
+            assert presets.EVALUATIONS[scale].per_class > 0
