@@ -88,7 +88,7 @@ def _plain_sum(
     parameters = [p for p in module.parameters() if p.requires_grad]
     means = _mean_of_draws(losses(), draws)
     if len(means) == 0:
-        return [torch.zeros_like(p) for p in parameters], means
+        return [torch.zeros_like(p) for p in parameters], means.detach()
     return list(
         torch.autograd.grad(means.sum(), parameters, materialize_grads=True)
     ), means.detach()
@@ -123,7 +123,7 @@ def clipped_sum(
     calls, values = _watch(layers, losses)
     means = _mean_of_draws(values, draws)
     if len(means) == 0:
-        return [torch.zeros_like(p) for p in module.parameters()], means, means
+        return [torch.zeros_like(p) for p in module.parameters()], means.detach(), means.detach()
     inputs, outputs = _untouched(layers, calls)
     out_grads = torch.autograd.grad(means.sum(), outputs, materialize_grads=True)
     with torch.no_grad():
@@ -229,34 +229,39 @@ def _explicit(gradients: Tensor) -> RecordGradients:
 def _product(left: Tensor, right: Tensor) -> RecordGradients:
     """Of matrices that are products over T positions: `left` [n, P, T] times `right` [n, T, D].
 
-    `right` may be a strided view with its dimensions not merged yet. Where the matrix is much
-    larger than T x T it is never formed: the squared norm is the inner product of the two Gram
-    matrices over positions (ghost norms, Li et al. 2022, arXiv 2110.05679), and the weighted sum is
-    one matrix product over records and positions.
+    `right` may be a strided view with its dimensions not merged yet; it is copied and multiplied a
+    few records at a time, which keeps the copies in the processor's cache.
     """
     n, rows, positions = left.shape
     columns = right[0].numel() // positions
-    if rows * columns <= _GHOST * positions**2:
-        gradients = left.new_empty(n, rows, columns)
-        part = max(1, _CACHE // (positions * columns))
-        for out, x, y in zip(
-            gradients.split(part), left.split(part), right.split(part), strict=True
-        ):
-            torch.bmm(x, y.reshape(len(y), positions, columns), out=out)
-        return _explicit(gradients)
-    right = right.reshape(n, positions, columns)
-    grams = torch.bmm(left.transpose(1, 2), left), torch.bmm(right, right.transpose(1, 2))
+    if rows * columns > _GHOST * positions**2:
+        return _ghost(left, right.reshape(n, positions, columns))
+    gradients = left.new_empty(n, rows, columns)
+    part = max(1, _CACHE // (positions * columns))
+    for x, y, out in zip(left.split(part), right.split(part), gradients.split(part), strict=True):
+        torch.bmm(x, y.reshape(len(y), positions, columns), out=out)
+    return _explicit(gradients)
+
+
+def _ghost(left: Tensor, right: Tensor) -> RecordGradients:
+    """The same without ever forming a record's matrix (ghost norms, Li et al. 2022, 2110.05679).
+
+    Its squared norm is the inner product of the two Gram matrices over positions, in which large
+    terms may cancel: hence the double precision.
+    """
+    grams = [x @ x.mT for x in (left.mT.double(), right.double())]
 
     def weighted_sum(factors: Tensor) -> Tensor:
         scaled = left * factors[:, None, None]
         return scaled.transpose(0, 1).flatten(1) @ right.flatten(0, 1)
 
-    return RecordGradients((grams[0] * grams[1]).sum((1, 2)).clamp_min(0), weighted_sum)
+    squared_norms = (grams[0] * grams[1]).sum((1, 2)).clamp_min(0)
+    return RecordGradients(squared_norms.to(left.dtype), weighted_sum)
 
 
-# Measured: writing P x D numbers per record costs as much as the Gram matrices at about this ratio.
+# Measured: the Gram matrices pay where a record's matrix is this many times larger than they are.
 _GHOST = 16
-_CACHE = 2**18  # numbers of `right` that are copied and multiplied at a time: 1 MB
+_CACHE = 2**18  # numbers of `right` copied at a time: 1 MB
 
 
 def _positions(x: Tensor, draws: int) -> Tensor:
