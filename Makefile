@@ -46,4 +46,4 @@ bench: .venv/.stamp
 	set -e; for script in benchmarks/*.py; do .venv/bin/python $$script; done
 
 clean:
-	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
