@@ -61,17 +61,18 @@ def measure(
 
 
 def _fidelity(holdout, synthetic: Synthetic, evaluation) -> dict[str, float]:
+    """Features are cached, of synthetic images too: a later measure need not compute them again."""
     fake, real = synthetic.full, holdout.images
-    lite0_real, lite0 = features.cached(real, features.lite0), features.lite0(fake)
+    lite0 = features.cached(fake, features.lite0)
     metrics = {
-        "fd_lite0": fidelity.frechet_distance(lite0_real, lite0),
+        "fd_lite0": fidelity.frechet_distance(features.cached(real, features.lite0), lite0),
         "is_lite0": fidelity.inception_score(features.lite0_head(lite0)),
         "psnr": fidelity.psnr(fake, synthetic.labels, real, holdout.labels),
         "ssim": fidelity.ssim(fake, synthetic.labels, real, holdout.labels),
     }
     if evaluation.inception:
-        inception_real = features.cached(real, features.inception)
-        metrics["fid"] = fidelity.frechet_distance(inception_real, features.inception(fake))
+        pair = (features.cached(images, features.inception) for images in (real, fake))
+        metrics["fid"] = fidelity.frechet_distance(*pair)
     return metrics
 
 

@@ -95,6 +95,7 @@ class Classifier:
     steps: int
     batch_size: int = 64
     learning_rate: float = 1e-3
+    pooled: bool = False  # whether the head sees the mean over the plane, as the authors' does
 
 
 @dataclass(frozen=True)
@@ -205,9 +206,9 @@ MODELS = {
 
 EVALUATIONS = {
     "smoke": Evaluation(3, 3, Classifier((8, 16), steps=20, batch_size=32), inception=False),
-    "quick": Evaluation(25, 10, Classifier((16, 32, 64), steps=100), inception=False),
-    "compact": Evaluation(100, 20, Classifier((32, 64, 128), steps=300)),
-    "paper": Evaluation(100, 20, Classifier((64, 128, 256, 512), steps=1600)),
+    "quick": Evaluation(25, 10, Classifier((16, 32, 32), steps=100), inception=False),
+    "compact": Evaluation(100, 20, Classifier((32, 64, 64), steps=200)),
+    "paper": Evaluation(100, 20, Classifier((64, 128, 256, 512), steps=1600, pooled=True)),
 }
 
 

@@ -1,7 +1,7 @@
 """Utility: train a small classifier on synthetic images, test it on real ones (NFL, section 3.4).
 
 The classifier follows the body of the authors' discriminator: strided convolutions, GroupNorm,
-LeakyReLU, mean over the plane, a linear layer. Every training takes the same fixed number of Adam
+LeakyReLU, then a linear layer. Every training takes the same fixed number of Adam
 steps whatever the size of the training set, so that sets of 100 and of 1,000 images get the same
 budget. Images are neither augmented nor rescaled to the test set's statistics (D18).
 """
@@ -18,13 +18,16 @@ INFERENCE_BATCH = 500
 
 
 class Classifier(nn.Module):
-    """Images [N, 1, H, W] in [0, 1] to logits [N, n_classes].
+    """Images [N, 1, 28, 28] in [0, 1] to logits [N, n_classes].
 
-    `channels` are multiples of 8; every convolution but the last halves the plane.
+    Channels are multiples of 8; every convolution but the last halves the plane. The head sees the
+    mean over the plane, as the authors' does (`pooled`), or the plane as it is, which learns far
+    more from a hundred images.
     """
 
-    def __init__(self, n_classes: int, channels: tuple[int, ...]):
+    def __init__(self, n_classes: int, preset: presets.Classifier):
         super().__init__()
+        channels = preset.channels
         layers: list[nn.Module] = []
         for i, width in enumerate(channels):
             before = channels[i - 1] if i else 1
@@ -35,12 +38,14 @@ class Classifier(nn.Module):
                 nn.GroupNorm(GROUPS, width),
                 nn.LeakyReLU(0.2),
             ]
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(channels[-1], n_classes)
+        self.body = nn.Sequential(*layers)  # -> [N, channels, side, side]
+        self.pool = nn.AdaptiveAvgPool2d(1) if preset.pooled else nn.Identity()
+        side = 1 if preset.pooled else 28 // 2 ** (len(channels) - 1)
+        self.head = nn.Linear(channels[-1] * side**2, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [N, n_classes] of images [N, 1, H, W] in [0, 1]."""
-        return self.head(self.body(2 * images - 1).mean(dim=(2, 3)))
+        return self.head(self.pool(self.body(2 * images - 1)).flatten(1))
 
 
 def check_training_set(images: Tensor, labels: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:
@@ -83,7 +88,7 @@ def train_classifier(
     images, labels = check_training_set(images, labels, n_classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        classifier = Classifier(n_classes, preset.channels)
+        classifier = Classifier(n_classes, preset)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=preset.learning_rate)
     classifier.train()
     for rows in _batch_indices(len(images), preset.batch_size, preset.steps, generator):
