@@ -287,7 +287,7 @@ def few_shot(dataset: Dataset, n_per_class: int, *, generator: torch.Generator) 
     index = []
     for label, class_name in enumerate(dataset.classes):
         pool = torch.nonzero(private & (labels == label)).flatten()
-        where = f"private images ({reserve} more are kept as public)"
+        where = f"private images (up to {reserve} more are kept as public)"
         _check_enough(n_per_class, len(pool), class_name, label, f"{dataset.name} {where}")
         index.append(pool[torch.randperm(len(pool), generator=generator)[:n_per_class]])
     return _take(dataset.train_images, labels, torch.cat(index))
