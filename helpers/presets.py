@@ -51,6 +51,7 @@ class GAN:
     groups: int = 8
     batch: int = 100  # synthetic images per step, a public constant
     discriminator_steps: int = 1  # per step of the generator
+    instance_noise: float = 0.0  # standard deviation of noise on all the discriminator sees
     labels: str = "uniform"  # or "batch", the authors' (defect D3)
     schedule: str = "fixed"  # or "loss-gap", the authors' (defect D4)
 
@@ -153,19 +154,21 @@ MODELS = {
             generator=(16, 16, 8),
             discriminator=((8, 2), (16, 2), (32, 2)),
             batch=50,
+            instance_noise=0.3,
         ),
         "compact": GAN(
             Training(
-                steps=600,
-                learning_rate=1e-3,
+                steps=500,
+                learning_rate=5e-4,
                 betas=(0.5, 0.999),
-                max_grad_norm=10.0,
+                max_grad_norm=10.0,  # at 1 every record weighs the same, however well it is told
                 ema_decay=0.99,
                 opponent_learning_rate=1e-3,
             ),
             latent=32,
             generator=(32, 16, 8),
             discriminator=((24, 2), (40, 2), (64, 2)),
+            instance_noise=0.3,  # without it the arm `sgd` collapses to one image per class
         ),
         "paper": GAN(
             Training(

@@ -54,12 +54,12 @@ class GAN(Generative):
         return torch.sigmoid(self.generator(torch.cat([codes, onehot], 1)))
 
     def randomness(self, n: int, *, generator: torch.Generator) -> Tensor:
-        """The real half of the discriminator's loss draws nothing: [n, 0]."""
-        return torch.empty(n, 0)
+        """Standard normal draws for the instance noise, [n, 784]."""
+        return torch.randn(n, 28 * 28, generator=generator)
 
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """The real half of the discriminator's loss per record [n]: -ln D(x, y)."""
-        losses = F.softplus(-self.discriminator(images, labels))
+        losses = F.softplus(-self._logits(images, labels, randomness))
         self.private_labels, self.real_loss = labels, losses.detach().mean().item()
         return losses
 
@@ -68,7 +68,8 @@ class GAN(Generative):
         labels = self._labels(generator)
         with torch.no_grad():
             images = self.generate(self._codes(len(labels), generator), labels)
-        losses = F.softplus(self.discriminator(images, labels))
+        randomness = self.randomness(len(labels), generator=generator).to(self.device)
+        losses = F.softplus(self._logits(images, labels, randomness))
         self.synthetic_loss = losses.detach().mean().item()
         return losses
 
@@ -78,12 +79,22 @@ class GAN(Generative):
             return None
         labels = self._labels(generator)
         images = self.generate(self._codes(len(labels), generator), labels)
-        return F.softplus(-self.discriminator(images, labels))
+        randomness = self.randomness(len(labels), generator=generator).to(self.device)
+        return F.softplus(-self._logits(images, labels, randomness))
 
     @torch.no_grad()
     def sample(self, labels: Tensor, *, generator: torch.Generator) -> Tensor:
         """Images [n, 1, 28, 28] in [0, 1], one per label."""
         return self.generate(self._codes(len(labels), generator), labels)
+
+    def _logits(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
+        """The discriminator's logits [n] of images under instance noise.
+
+        Noise on real and synthetic images alike keeps the discriminator from knowing the few real
+        ones by heart (Sonderby et al. 2017, arXiv 1610.04490).
+        """
+        noise = self.preset.instance_noise * randomness.view_as(images)
+        return self.discriminator(images + noise, labels)
 
     def _codes(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, self.preset.latent, generator=generator).to(self.device)
