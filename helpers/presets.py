@@ -71,8 +71,8 @@ class CompactUNet:
     fine: int  # channels at 14x14
     coarse: int  # channels at 7x7
     narrow: int  # channels at 7x7 that enter the bottleneck
+    wide: int  # channels at 7x7 that leave it, at least 4
     width: int  # of the bottleneck
-    embedding: int  # of time and label
     groups: int = 8
 
 
@@ -167,7 +167,7 @@ MODELS = {
             ),
             latent=32,
             generator=(32, 16, 8),
-            discriminator=((24, 2), (40, 2), (64, 2)),
+            discriminator=((24, 2), (56, 2), (48, 2)),
             instance_noise=0.3,  # without it the arm `sgd` collapses to one image per class
         ),
         "paper": GAN(
@@ -187,15 +187,15 @@ MODELS = {
         ),
     },
     "ddpm": {
-        "smoke": DDPM(_SMOKE_TRAINING, CompactUNet(8, 8, 8, 8, 8), steps=4, timesteps=20),
+        "smoke": DDPM(_SMOKE_TRAINING, CompactUNet(8, 8, 4, 4, 8), steps=4, timesteps=20),
         "quick": DDPM(
             Training(steps=200, learning_rate=4e-3, ema_decay=0.97, annealed=True),
-            network=CompactUNet(fine=8, coarse=16, narrow=4, width=24, embedding=24),
+            network=CompactUNet(fine=8, coarse=16, narrow=4, wide=4, width=24),
             steps=10,
         ),
         "compact": DDPM(
-            Training(steps=1000, learning_rate=2e-3, ema_decay=0.99, draws=2, annealed=True),
-            network=CompactUNet(fine=16, coarse=32, narrow=4, width=32, embedding=32),
+            Training(steps=700, learning_rate=5e-3, ema_decay=0.99, draws=2, annealed=True),
+            network=CompactUNet(fine=16, coarse=24, narrow=4, wide=8, width=36),
             steps=20,
             guidance=0.5,
         ),
