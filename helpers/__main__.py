@@ -3,7 +3,7 @@
 import sys
 import warnings
 
-from helpers.cli import main
+from .cli import main
 
 warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
 sys.exit(main())

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers import assets, imagefiles
-from helpers.imagefiles import SPLITS
-from helpers.randomness import generator as stream
+from . import assets, imagefiles
+from .imagefiles import SPLITS
+from .randomness import generator as stream
 
 DIGITS_TEST_PER_CLASS = 50
 

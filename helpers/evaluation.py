@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from helpers import datasets, density, features, fidelity, presets, privacy, utility
-from helpers.datasets import Dataset, Neighbours
-from helpers.randomness import generator as stream
+from . import datasets, density, features, fidelity, presets, privacy, utility
+from .datasets import Dataset, Neighbours
+from .randomness import generator as stream
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
-VERSION = 1  # raise when a measure changes its meaning: measured cells are then measured again
+VERSION = 2  # raise when a measure changes its meaning: measured cells are then measured again
 
 
 class Synthetic(NamedTuple):

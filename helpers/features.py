@@ -35,8 +35,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 )
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from helpers import assets, weights
-from helpers.inputs import check_images
+from . import assets, weights
+from .inputs import check_images
 
 BATCH = 8  # activations of 8 large images about fit a core's cache; 32 is up to a third slower
 CACHE_VERSION = 1  # raise when a feature's value changes, so that old caches are not used

@@ -13,9 +13,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import tables
-from helpers.results import Results
-from helpers.study import Cell
+from . import accounting, tables
+from .results import Results
+from .study import Cell
 
 MODEL_NAMES = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
 _COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
@@ -157,6 +157,41 @@ def ecdf(results: Results, model: str, *, seed: int = 0) -> Figure:
     holdout = results.arrays(cells[0])["distances_holdout"]
     axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
     axis.set(xlabel="Euclidean distance to the nearest training image", ylabel="share of images")
+    axis.legend(frameon=False)
+    return figure
+
+
+def training(results: Results, model: str, *, seed: int = 0) -> Figure:
+    """How the full run went, per level: loss, gradient norms, and the signal left under the noise.
+
+    The norm is the median over records before clipping; the dotted line is the clipping norm C.
+    The signal-to-noise ratio is the norm of the clipped sum over the expected norm of the noise.
+    """
+    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
+    figure, axes = _panels(1, 3, size=(12, 3.4))
+    panels = {"loss": "mean loss", "norm": "median gradient norm", "snr": "signal-to-noise"}
+    for cell, colour in zip(cells, sns.color_palette("viridis", len(cells)), strict=True):
+        history = results.arrays(cell)
+        for axis, name in zip(axes[0], panels, strict=True):
+            values = history[f"history/{name}"]
+            if np.isfinite(values).any():
+                axis.plot(history["history/step"], values, color=colour, label=_title(cell))
+    for axis, (name, title) in zip(axes[0], panels.items(), strict=True):
+        axis.set(title=title, xlabel="step", yscale="linear" if name == "loss" else "log")
+    axes[0, 1].axhline(cells[0].preset.training.max_grad_norm, color="0.3", linestyle=":")
+    axes[0, 0].legend(frameon=False)
+    return figure
+
+
+def accountant(sigmas: Sequence[float], steps: Sequence[int], *, delta: float) -> Figure:
+    """The accountant's epsilon at full batch against sigma, a line per number of steps."""
+    figure, ((axis,),) = _panels(size=(6.4, 4.0))
+    for run, colour in zip(steps, sns.color_palette("viridis", len(steps)), strict=True):
+        values = [accounting.epsilon(sigma, steps=run, delta=delta) for sigma in sigmas]
+        axis.plot(sigmas, values, color=colour, label=f"{run:,} steps")
+    axis.axhspan(0, 10, color="tab:green", alpha=0.12)
+    axis.text(sigmas[0], 10, " commonly called private: ε ≤ 10", va="top", fontsize=8)
+    axis.set(xscale="log", yscale="log", xlabel="noise multiplier σ", ylabel="ε at full batch")
     axis.legend(frameon=False)
     return figure
 

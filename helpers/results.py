@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import assets, datasets, store, study
-from helpers.datasets import Dataset
-from helpers.study import Cell
+from . import assets, datasets, store, study
+from .datasets import Dataset
+from .study import Cell
 
 _COLUMNS = ("dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value")
 _PACKAGES = ("torch", "torchvision", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn")
@@ -207,7 +207,7 @@ def _processor() -> str:
 
 def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
-    from helpers import evaluation, presets
+    from . import evaluation, presets
 
     pool = datasets.public(dataset, dataset.public_per_class)
     reducer = evaluation.public_isomap(dataset, presets.EVALUATIONS[scale])

@@ -16,9 +16,9 @@ import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from helpers import accounting, assets, datasets, evaluation, models, presets, store, training
-from helpers.datasets import Dataset, Neighbours, Sample
-from helpers.randomness import generator as stream
+from . import accounting, assets, datasets, evaluation, models, presets, store, training
+from .datasets import Dataset, Neighbours, Sample
+from .randomness import generator as stream
 
 ROLES = ("full", "victim", "ablated")
 VERSION = 1  # raise when training changes its meaning: trained cells are then trained again
@@ -145,7 +145,8 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     measured = _measure(cell, dataset, sets, runs)
     measuring_seconds = time.process_time() - began
     place = folder(cell, dataset)
-    store.write_arrays(place / "arrays.npz", measured.arrays)
+    history = {k: v for k, v in runs["full"].items() if k.startswith("history/")}
+    store.write_arrays(place / "arrays.npz", measured.arrays | history)
     record = {
         "arrays": store.file_hash(place / "arrays.npz"),
         "key": cell.measurement_key(dataset.checksum),
@@ -264,8 +265,11 @@ class Failure:
     cause: str
 
 
-def run(cells: Iterable[Cell], *, workers: int = 1, progress: bool = True) -> list[Failure]:
-    """Compute the cells that are not done, one thread per worker; returns those that failed."""
+def run(cells: Iterable[Cell], *, workers: int = 1, progress: bool | None = None) -> list[Failure]:
+    """Compute the cells that are not done, one thread per worker; returns those that failed.
+
+    `progress`: a bar on stderr; `None` for one in a terminal only, not in a notebook's output.
+    """
     missing = [cell for cell in cells if read_record(cell, datasets.load(cell.dataset)) is None]
     if not missing:
         return []
@@ -274,7 +278,9 @@ def run(cells: Iterable[Cell], *, workers: int = 1, progress: bool = True) -> li
     jobs = Parallel(n_jobs=workers, return_as="generator_unordered")(
         delayed(_attempt)(cell) for cell in missing
     )
-    outcomes = tqdm(jobs, total=len(missing), unit="cell", disable=not progress)
+    outcomes = tqdm(
+        jobs, total=len(missing), unit="cell", disable=None if progress is None else not progress
+    )
     return sorted((f for f in outcomes if f is not None), key=lambda failure: failure.cell)
 
 

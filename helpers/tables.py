@@ -1,10 +1,12 @@
 """Results as tables: means over seeds with their 90 % interval and the number of seeds."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from helpers.statistics import mean_interval
+from .statistics import mean_interval
 
 DIGITS = {  # decimals shown; what is not named here is shown with 3
     "fid": 1,
@@ -79,3 +81,17 @@ def value(frame: pd.DataFrame, metric: str, model: str, level_name: str) -> floa
     """The mean over seeds of one metric at one model and level, for numbers in prose."""
     table = intervals(frame, metric).set_index(["model", "level"])
     return float(table.loc[(model, level_name), "mean"])
+
+
+def benchmark(name: str) -> pd.DataFrame:
+    """The bars of a stored benchmark: what was measured, the value, the bar and whether it holds.
+
+    Reads `benchmarks/results/<name>.json`; raises `FileNotFoundError` if `make bench` never ran.
+    """
+    path = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / f"{name}.json"
+    if not path.exists():
+        raise FileNotFoundError(f"benchmarks/results/{name}.json is missing; run `make bench`")
+    stored = json.loads(path.read_text())
+    table = pd.DataFrame(stored["bars"])[["name", "value", "bar", "holds"]]
+    host = stored["host"]
+    return table.set_index("name").rename_axis(f"{host['processor']}, {stored['date']}")
