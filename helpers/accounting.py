@@ -90,7 +90,9 @@ def noise_multiplier_for(
         return math.log(max(reached / target_epsilon, 1e-6))
 
     low, high, tolerance = math.log(0.01), math.log(1e6), 1e-4
-    if excess(high) > 0:
+    if sample_rate < 1:  # sampling needs less noise than the full batch, whose epsilon is cheap
+        high = math.log(noise_multiplier_for(target_epsilon, steps=steps, delta=delta)) + 0.01
+    elif excess(high) > 0:
         raise ValueError(f"epsilon {target_epsilon} needs a noise multiplier above 1,000,000")
     if excess(low) <= 0:
         raise ValueError(f"epsilon {target_epsilon} needs no noise multiplier of 0.01 or more")
