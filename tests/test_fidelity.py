@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
 from torchmetrics.image.fid import _compute_fid
+from torchmetrics.image.kid import poly_mmd
 
 from helpers import fidelity
 
@@ -165,3 +168,119 @@ def test_pair_measures_refuse_bad_labels(measure):
 def test_ssim_refuses_images_smaller_than_its_window():
     with pytest.raises(ValueError, match="at least 11"):
         fidelity.ssim_matrix(images(2, size=8), images(2, size=8))
+
+
+def test_kid_is_the_references():
+    a, b = features(120, 40, 0).double(), features(120, 40, 1, shift=0.2).double()
+    assert fidelity.kid(a, b) == pytest.approx(poly_mmd(a, b).item(), rel=1e-9)
+    everything = {"kid_subsets": 1, "kid_subset_size": 120, "verbose": False}
+    reference = kid_features_to_metric(a, b, **everything)["kernel_inception_distance_mean"]
+    assert fidelity.kid(a, b) == pytest.approx(reference, rel=1e-9)
+    assert fidelity.kid(a.flip(0), b) == pytest.approx(fidelity.kid(a, b), rel=1e-9)
+
+
+def test_kid_has_no_bias_at_small_n_and_fid_has():
+    pairs = [(features(50, 20, 2 * s), features(50, 20, 2 * s + 1)) for s in range(40)]
+    kids = [fidelity.kid(a, b) for a, b in pairs]
+    assert np.mean(kids) == pytest.approx(0, abs=4 * np.std(kids) / math.sqrt(len(kids)))
+    assert min(fidelity.frechet_distance(a, b) for a, b in pairs) > 0
+
+
+def test_fid_inf_removes_most_of_the_bias():
+    pairs = [[torch.randn(200, 16, generator=rng(2 * s + i)) for i in (0, 1)] for s in range(20)]
+    biased = [fidelity.frechet_distance(a, b) for a, b in pairs]
+    estimates = [fidelity.fid_inf(a, b, generator=rng()) for a, b in pairs]
+    assert abs(np.mean(estimates)) < 0.25 * np.mean(biased)  # the truth is 0
+    assert np.mean(estimates) == pytest.approx(0, abs=4 * np.std(estimates) / math.sqrt(20))
+
+
+def test_fid_inf_keeps_a_true_distance_and_repeats():
+    a, b = (torch.randn(300, 4, generator=rng(s)) for s in (0, 1))
+    estimate = fidelity.fid_inf(a, 3 * b + 2, generator=rng())
+    assert estimate == pytest.approx(4 * 2**2 + 4 * 2**2, rel=0.1)
+    assert fidelity.fid_inf(a, 3 * b + 2, generator=rng()) == estimate
+    with pytest.raises(ValueError, match="at least 30"):
+        fidelity.fid_inf(a[:29], b, generator=rng())
+
+
+def naive_neighbourhoods(real, fake, k):
+    """Loops over the definitions of Kynkaanniemi et al. and Naeem et al."""
+
+    def radius(points, i):
+        return sorted(math.dist(points[i], p) for p in points)[k]
+
+    balls_r = [radius(real, i) for i in range(len(real))]
+    balls_f = [radius(fake, i) for i in range(len(fake))]
+    inside = [
+        [math.dist(r, f) <= ball for f in fake] for r, ball in zip(real, balls_r, strict=True)
+    ]
+    recall = [
+        any(math.dist(r, f) <= ball for f, ball in zip(fake, balls_f, strict=True)) for r in real
+    ]
+    columns = list(zip(*inside, strict=True))
+    return (
+        np.mean([any(column) for column in columns]),
+        np.mean(recall),
+        sum(map(sum, columns)) / (k * len(fake)),
+        np.mean([any(row) for row in inside]),
+    )
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_neighbourhoods_are_the_definitions_and_torch_fidelitys(k):
+    real, fake = features(40, 5, 0).double(), features(30, 5, 1, shift=0.3).double()
+    ours = fidelity.neighbourhoods(real, fake, k)
+    np.testing.assert_allclose(ours, naive_neighbourhoods(real.tolist(), fake.tolist(), k))
+    reference = prc_features_to_metric(fake, real, prc_neighborhood=k, verbose=False)
+    assert ours.precision == pytest.approx(reference["precision"])
+    assert ours.recall == pytest.approx(reference["recall"])
+
+
+def test_neighbourhoods_tell_blur_from_collapse():
+    real, fresh = (torch.randn(300, 8, generator=rng(s)) for s in (0, 1))
+    same = fidelity.neighbourhoods(real, fresh)
+    assert same.density == pytest.approx(1, abs=0.15)
+    assert same.coverage == pytest.approx(1 - 2**-3, abs=0.06)
+    shrunk = fidelity.neighbourhoods(real, 0.3 * fresh)  # every image likely, no variety
+    assert shrunk.precision > same.precision
+    assert shrunk.recall < 0.1
+    collapsed = fidelity.neighbourhoods(real, fresh[:1].repeat(300, 1))
+    assert collapsed.recall <= 0.01
+    assert collapsed.coverage < 0.1
+    far = fidelity.neighbourhoods(real, fresh + 100)
+    assert far == (0, 0, 0, 0)
+    copies = fidelity.neighbourhoods(real, real)
+    assert copies.precision == copies.recall == copies.coverage == 1
+
+
+def test_neighbourhoods_refuse_too_few():
+    with pytest.raises(ValueError, match="k=3"):
+        fidelity.neighbourhoods(features(3, 5, 0), features(30, 5, 1))
+
+
+def test_per_class_measures_each_class_alone():
+    a, b = features(40, 3, 0), features(40, 3, 1)
+    labels = torch.arange(40) % 2
+    values = fidelity.per_class(fidelity.frechet_distance, a, labels, b, labels)
+    assert values == {c: fidelity.frechet_distance(a[c::2], b[c::2]) for c in (0, 1)}
+    with pytest.raises(ValueError, match=r"class \[1\]"):
+        fidelity.per_class(fidelity.kid, a, 0 * labels, b, labels)
+
+
+def test_the_papers_pairs_inflate_ssim_and_ignore_classes():
+    fake, real, labels = images(12, 0), images(12, 1), torch.zeros(12, dtype=torch.long)
+    inflated = fidelity.ssim_paper(fake, real, generator=rng())
+    assert inflated > fidelity.ssim(fake, labels, real, labels) + 0.1
+    a, b = next(fidelity.paper_pairs(fake, real, generator=rng()))
+    assert a.shape == b.shape == (10, 1, 299, 299)
+    assert fidelity.ssim_paper(fake, real, generator=rng()) == inflated
+    reference = peak_signal_noise_ratio(
+        *(
+            torch.cat(s)
+            for s in zip(*fidelity.paper_pairs(fake, real, generator=rng()), strict=True)
+        ),
+        data_range=1.0,
+    )
+    assert fidelity.psnr_paper(fake, real, generator=rng()) == pytest.approx(
+        reference.item(), rel=1e-5
+    )
