@@ -1,0 +1,135 @@
+"""Membership inference, and an audit that never claims more than the truth."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from helpers import accounting, attacks
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def images(n, seed=0):
+    return torch.rand(n, 1, 12, 12, generator=rng(seed))
+
+
+def test_clopper_pearson_is_scipys():
+    for successes, trials in ((0, 10), (3, 10), (10, 10), (96, 100)):
+        reference = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
+        ours = attacks.clopper_pearson(successes, trials)
+        assert ours == pytest.approx((reference.low, reference.high))
+    with pytest.raises(ValueError, match="successes"):
+        attacks.clopper_pearson(11, 10)
+
+
+def test_auc_and_tpr_are_their_definitions():
+    random = np.random.default_rng(0)
+    members, others = random.normal(1, 1, 300), random.normal(0, 1, 200)
+    result = attacks.membership_inference(members, others, fpr=0.1)
+    assert result.auc == pytest.approx((members[:, None] > others).mean())
+    threshold = np.sort(others)[-21]  # 20 of 200 lie above it
+    assert (others > threshold).mean() == pytest.approx(0.1)
+    assert result.tpr == (members > threshold).mean()
+    assert result.tpr_low < result.tpr < result.tpr_high
+
+
+def test_scores_that_are_all_equal_find_nobody():
+    result = attacks.membership_inference(np.ones(50), np.ones(50))
+    assert result.auc == 0.5
+    assert result.tpr == 0
+    assert attacks.epsilon_lower(np.ones(50), np.ones(50), delta=1e-3) == 0
+
+
+def test_copies_are_found_and_fresh_images_say_nothing():
+    members, others = images(100, 0), images(100, 1)
+    found = [
+        attacks.membership_inference(
+            attacks.distance_scores(members, synthetic), attacks.distance_scores(others, synthetic)
+        )
+        for synthetic in (images(200, 2), torch.cat([members[:50], images(50, 3)]), members)
+    ]
+    nothing, half, everything = (result.auc for result in found)
+    assert nothing == pytest.approx(0.5, abs=0.15)
+    assert nothing < half < everything == 1
+    assert found[2].tpr == 1
+
+
+@pytest.mark.parametrize(("members", "others", "expected"), [(100, 100, 3.12), (1000, 1000, 5.47)])
+def test_the_ceiling_is_what_a_perfect_attack_proves(members, others, expected):
+    ceiling = attacks.epsilon_lower_ceiling(members, others, delta=1e-3)
+    assert ceiling == pytest.approx(expected, abs=0.01)
+    perfect = np.arange(members) + 10.0, -np.arange(others)
+    assert attacks.epsilon_lower(*perfect, delta=1e-3) == ceiling
+
+
+def audits_of_the_noisy_sum(noise_multiplier, runs, n=100, delta=1e-3):
+    """Audits of the Gaussian mechanism on orthogonal records of norm 1: an exactly known epsilon.
+
+    The released sum of the members plus noise; a record's score is its inner product with it.
+    """
+    random = np.random.default_rng(int(100 * noise_multiplier))
+    bounds = []
+    for _ in range(runs):
+        released = noise_multiplier * random.standard_normal(2 * n)
+        released[:n] += 1
+        bounds.append(attacks.epsilon_lower(released[:n], released[n:], delta=delta))
+    return np.array(bounds)
+
+
+@pytest.mark.parametrize("noise_multiplier", [0.3, 0.5, 1.0, 3.0])
+def test_the_bound_stays_below_the_truth_of_a_noisy_sum(noise_multiplier):
+    truth = accounting.epsilon(noise_multiplier, steps=1, delta=1e-3)
+    assert (audits_of_the_noisy_sum(noise_multiplier, 1000) <= truth).mean() >= 0.95
+
+
+def test_the_bound_stays_below_the_truth_where_it_is_tight():
+    # Laplace noise, delta 0: TPR is exactly e^epsilon FPR at the threshold the audit uses.
+    random, truth, bounds = np.random.default_rng(0), 1.0, []
+    for _ in range(1000):
+        noise = random.laplace(scale=1 / truth, size=2000)
+        bounds.append(attacks.epsilon_lower(1 + noise[:1000], noise[1000:], delta=0.0))
+    assert (np.array(bounds) <= truth).mean() >= 0.95
+    assert np.mean(bounds) > 0.5  # and is not trivially small
+
+
+def test_the_bound_stays_below_the_truth_when_records_share_the_noise():
+    # Records in general position: each score also holds the other records.
+    random, bounds = np.random.default_rng(0), []
+    for _ in range(300):
+        records = random.choice([-1.0, 1.0], size=(200, 400)) / 20  # norm 1
+        released = records[:100].sum(axis=0) + random.standard_normal(400)
+        scores = records @ released
+        bounds.append(attacks.epsilon_lower(scores[:100], scores[100:], delta=1e-3))
+    assert (np.array(bounds) <= accounting.epsilon(1.0, steps=1, delta=1e-3)).mean() >= 0.95
+
+
+def test_the_bound_rises_with_leakage():
+    means = [audits_of_the_noisy_sum(noise, 100).mean() for noise in (3.0, 1.0, 0.5, 0.2)]
+    assert means == sorted(means)
+    assert means[0] < 0.1 < 2 < means[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"delta": 1.0}, "delta"),
+        ({"delta": math.nan}, "delta"),
+        ({"delta": 0.1, "fpr": 1.0}, "fpr"),
+        ({"delta": 0.1, "confidence": 1.0}, "confidence"),
+    ],
+)
+def test_the_audit_refuses_bad_parameters(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        attacks.epsilon_lower([1.0, 2.0], [0.0, 1.0], **arguments)
+
+
+def test_the_audit_refuses_bad_scores():
+    with pytest.raises(ValueError, match="NaN"):
+        attacks.epsilon_lower([1.0, math.nan], [0.0], delta=0.1)
+    with pytest.raises(ValueError, match="at least 1"):
+        attacks.membership_inference([], [0.0])
