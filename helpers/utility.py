@@ -1,9 +1,9 @@
 """Utility: train a small classifier on synthetic images, test it on real ones (NFL, section 3.4).
 
 The classifier follows the body of the authors' discriminator: strided convolutions, GroupNorm,
-LeakyReLU, then a linear layer. Every training takes the same fixed number of Adam
-steps whatever the size of the training set, so that sets of 100 and of 1,000 images get the same
-budget. Images are neither augmented nor rescaled to the test set's statistics (D18).
+LeakyReLU, then a linear layer. Every training takes the same fixed number of Adam steps whatever
+the size of the training set, so that sets of 100 and of 1,000 images get the same budget. Images
+are neither augmented nor rescaled to the test set's statistics (D18).
 """
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from . import presets
 from .inputs import check_images, check_labels
 
+SIZE = 28
 GROUPS = 8
 INFERENCE_BATCH = 500
 
@@ -40,11 +41,13 @@ class Classifier(nn.Module):
             ]
         self.body = nn.Sequential(*layers)  # -> [N, channels, side, side]
         self.pool = nn.AdaptiveAvgPool2d(1) if preset.pooled else nn.Identity()
-        side = 1 if preset.pooled else 28 // 2 ** (len(channels) - 1)
+        side = 1 if preset.pooled else SIZE // 2 ** (len(channels) - 1)
         self.head = nn.Linear(channels[-1] * side**2, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, n_classes] of images [N, 1, H, W] in [0, 1]."""
+        """Logits [N, n_classes] of images [N, 1, 28, 28] in [0, 1]."""
+        if images.shape[2:] != (SIZE, SIZE):
+            raise ValueError(f"images of {tuple(images.shape[2:])} pixels; need {SIZE}x{SIZE}")
         return self.head(self.pool(self.body(2 * images - 1)).flatten(1))
 
 
@@ -119,3 +122,12 @@ def balanced_accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> 
     labels = check_labels(labels, len(images))
     right = (predict(classifier, images) == labels).double()
     return torch.stack([right[labels == c].mean() for c in labels.unique()]).mean().item()
+
+
+def conditional_consistency(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """How often synthetic images show the class that was asked for, in [0, 1] (claim C22).
+
+    `classifier` was trained on *all* real training images; its own accuracy on real test images
+    is the value of a perfect generator. The same computation as `accuracy`, the other way round.
+    """
+    return accuracy(classifier, images, labels)

@@ -89,3 +89,16 @@ def test_balanced_accuracy_weighs_classes_not_images(classifier):
 def test_training_refuses(change, n_classes, message):
     with pytest.raises(ValueError, match=message):
         train(*change(*bars(9)), n_classes=n_classes)
+
+
+def test_images_of_another_size_are_refused(classifier):
+    with pytest.raises(ValueError, match="28x28"):
+        utility.predict(classifier, torch.zeros(2, 1, 32, 32))
+
+
+def test_conditional_consistency_falls_when_the_label_is_not_heeded(classifier):
+    images, labels = bars(90, seed=4)
+    heeded = utility.conditional_consistency(classifier, images, labels)
+    ignored = utility.conditional_consistency(classifier, images, labels.roll(10))
+    assert heeded > 0.95
+    assert ignored < 0.5
