@@ -7,6 +7,7 @@ attacker can do, to be read beside the accountant's upper bound. Points, distanc
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from .fidelity import ssim_matrix
 from .inputs import Array, check_array, check_images, check_same_size, check_same_width
+from .statistics import Interval
 
 RESOLUTION = 1e-4  # in units of the points' root-mean-square spread; see `_neighbour_distances`
 
@@ -79,6 +81,69 @@ def epsilon_hat_paper(
     """The authors' form, |ln(r_ablated / r_victim)|: without the dimension factor (D9)."""
     victim, ablated, *_ = _neighbour_distances(victim_points, ablated_points, query, k)
     return abs(math.log(ablated / victim))
+
+
+def log_density_ratio_interval(
+    victim_points: Array,
+    ablated_points: Array,
+    query: Array,
+    k: int = 20,
+    *,
+    generator: torch.Generator,
+    resamples: int = 1000,
+    confidence: float = 0.9,
+) -> Interval:
+    """The log density ratio with a percentile bootstrap interval over the synthetic images.
+
+    Covers the randomness of sampling from two given generators; not that of training them, which
+    takes several seeds or `null_log_density_ratios`.
+    """
+    value = log_density_ratio(victim_points, ablated_points, query, k)
+    values = []
+    groups = [check_array(points, "points") for points in (victim_points, ablated_points)]
+    for _ in range(resamples):
+        drawn = [
+            points[torch.randint(len(points), (len(points),), generator=generator).numpy()]
+            for points in groups
+        ]
+        values.append(log_density_ratio(*drawn, query, k))
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high), min(map(len, groups)))
+
+
+def null_log_density_ratios(
+    ablated_points: Sequence[Array], queries: Sequence[Array], k: int = 20
+) -> np.ndarray:
+    """Log density ratios between runs that did not see the query: what no leak looks like (D10).
+
+    `ablated_points`: one set [N, d] per seed, all on the same map; `queries`: that seed's query.
+    Each run's query is held against every other run's set, so S seeds give S (S - 1) values,
+    signed. The other run also had other images and noise, which a victim and its own ablated run
+    share: the null is wider than theirs, so a leak that stands out of it is one.
+    """
+    if len(ablated_points) != len(queries) or len(queries) < 2:
+        raise ValueError(
+            f"{len(ablated_points)} sets and {len(queries)} queries; one of each is needed for "
+            "two or more seeds"
+        )
+    runs = range(len(queries))
+    return np.array(
+        [
+            log_density_ratio(ablated_points[i], ablated_points[j], queries[i], k)
+            for i in runs
+            for j in runs
+            if i != j
+        ]
+    )
+
+
+def leak_p_value(observed: float, null: Array) -> float:
+    """Chance that no leak gives an absolute log density ratio as large as `observed`, in (0, 1].
+
+    (1 + values of the null at least as large) / (1 + values): never 0, at best 1 / (1 + values).
+    """
+    null = check_array(null, "null values", ndim=1)
+    return float((1 + (np.abs(null) >= abs(observed)).sum()) / (1 + len(null)))
 
 
 def nearest_distances(images: Tensor, reference: Tensor) -> np.ndarray:

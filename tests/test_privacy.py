@@ -213,3 +213,28 @@ def test_images_of_another_size_are_refused():
             measure(images(3), images(3, size=32))
         with pytest.raises(ValueError, match="colour"):
             measure(images(3).repeat(1, 3, 1, 1), images(3))
+
+
+def test_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
+    random, covered = np.random.default_rng(0), 0
+    for seed in range(60):
+        a, b = random.standard_normal((300, 2)) / 2, random.standard_normal((300, 2))
+        interval = privacy.log_density_ratio_interval(
+            a, b, [0, 0], generator=rng(seed), resamples=100
+        )
+        assert interval.mean == privacy.log_density_ratio(a, b, [0, 0])
+        covered += interval.low <= 2 * math.log(2) <= interval.high
+    assert 0.75 <= covered / 60 <= 1
+
+
+def test_null_tells_a_leak_from_chance():
+    random = np.random.default_rng(0)
+    ablated, queries = random.standard_normal((6, 200, 2)), random.standard_normal((6, 2)) / 2
+    null = privacy.null_log_density_ratios(ablated, queries)
+    assert len(null) == 30
+    assert abs(np.mean(null)) < 0.2
+    leak = privacy.log_density_ratio(queries[0] + ablated[0] / 5, ablated[0], queries[0])
+    assert privacy.leak_p_value(leak, null) == 1 / 31
+    assert privacy.leak_p_value(0.0, null) == 1
+    with pytest.raises(ValueError, match="two or more seeds"):
+        privacy.null_log_density_ratios(ablated[:1], queries[:1])
