@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.support.wait import WebDriverWait
 
 ON_DISK = {"file", "data", "blob", "about", "chrome"}  # chrome: the browser's own start page
 FLAGS = [
@@ -24,12 +26,12 @@ FLAGS = [
     "--disable-sync",
 ]
 
-# Runs in the page and answers once its formulas are set, or after ten seconds without MathJax.
-# Sizes are those of the picture, not of its box.
+# Runs in the page and answers once it is loaded and its formulas are set, or after ten seconds
+# without MathJax. Sizes are those of the picture, not of its box.
 INSPECT = r"""
 const done = arguments[0];
-const article = document.querySelector("article") || document.body;
 const report = () => {
+  const article = document.querySelector("article") || document.body;
   const text = article.cloneNode(true);
   text.querySelectorAll("pre, code, script, .math").forEach(node => node.remove());
   done({
@@ -44,14 +46,26 @@ const report = () => {
     text: text.textContent,
   });
 };
-const deadline = Date.now() + 10000;
+let deadline = Date.now() + 10000;
 const wait = () => {
   const startup = window.MathJax && window.MathJax.startup;
   if (startup && startup.promise) startup.promise.then(report, report);
   else if (window.MathJax && Date.now() < deadline) setTimeout(wait, 50);
   else report();
 };
-wait();
+if (document.readyState === "complete") wait();
+else window.addEventListener("load", () => { deadline = Date.now() + 10000; wait(); });
+"""
+
+# Answers with the width of the content once it fits the window, or after five seconds.
+FITS = """
+const done = arguments[0], deadline = Date.now() + 5000;
+const look = () => {
+  const width = document.documentElement.scrollWidth;
+  if (width <= window.innerWidth || Date.now() > deadline) done(width);
+  else setTimeout(look, 50);
+};
+look();
 """
 
 
@@ -87,6 +101,7 @@ def browser(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[we
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_script_timeout(120)  # a crowded machine sets formulas slowly
     yield driver
     driver.quit()
 
@@ -104,7 +119,7 @@ def visit(browser: webdriver.Chrome, path: Path) -> Page:
     browser.get(path.as_uri())
     seen = browser.execute_async_script(INSPECT)
     resize(browser, 390)
-    phone_width = browser.execute_script("return document.documentElement.scrollWidth")
+    phone_width = browser.execute_async_script(FITS)
     console = [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE"]
     events = [json.loads(e["message"])["message"] for e in browser.get_log("performance")]
     sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
@@ -181,3 +196,14 @@ def test_internal_links_resolve(pages: dict[str, Page], book: Path) -> None:
 
 def test_pages_fit_a_phone(pages: dict[str, Page]) -> None:
     assert nonempty({name: max(0, page.phone_width - 390) for name, page in pages.items()}) == {}
+
+
+def test_citations_show_their_reference(browser: webdriver.Chrome, book: Path) -> None:
+    resize(browser, 1400)
+    browser.get((book / "book/method.html").as_uri())
+    citation = browser.find_element("partial link text", "Kingma and Welling")
+    ActionChains(browser).scroll_to_element(citation).move_to_element(citation).perform()
+    [tooltip] = WebDriverWait(browser, 30).until(
+        lambda driver: driver.find_elements("class name", "tooltip-inner")
+    )
+    assert "Auto-encoding variational Bayes" in tooltip.text
