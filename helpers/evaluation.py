@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from . import datasets, density, features, fidelity, presets, privacy, utility
-from .datasets import Dataset, Neighbours
+from . import attacks, datasets, density, features, fidelity, lpips, presets, privacy, utility
+from .datasets import Dataset, Neighbours, Sample
 from .randomness import generator as stream
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
-VERSION = 2  # raise when a measure changes its meaning: measured cells are then measured again
+VERSION = 3  # raise when a measure changes its meaning: measured cells are then measured again
 
 
 class Synthetic(NamedTuple):
@@ -45,12 +45,13 @@ def measure(
 ) -> Measured:
     """Fidelity, privacy and utility of one cell's synthetic sets."""
     holdout = datasets.holdout(dataset, evaluation.per_class)
-    metrics = _fidelity(holdout, synthetic, evaluation)
+    metrics = _fidelity(holdout, synthetic, evaluation, seed)
     distances = {
         "synthetic": privacy.nearest_distances(synthetic.full, sets.full.images),
         "holdout": privacy.nearest_distances(holdout.images, sets.full.images),
     }
     metrics |= _distances(distances, sets, synthetic, seed)
+    metrics |= _membership(holdout, sets, synthetic)
     points = _points(dataset, sets, synthetic, evaluation)
     metrics |= _density_ratio(points, evaluation.neighbors)
     metrics |= _utility(dataset, sets, synthetic, evaluation.classifier, seed)
@@ -60,20 +61,38 @@ def measure(
     return Measured(metrics, arrays)
 
 
-def _fidelity(holdout, synthetic: Synthetic, evaluation) -> dict[str, float]:
-    """Features are cached, of synthetic images too: a later measure need not compute them again."""
-    fake, real = synthetic.full, holdout.images
-    lite0 = features.cached(fake, features.lite0)
+def _fidelity(holdout: Sample, synthetic: Synthetic, evaluation, seed: int) -> dict[str, float]:
+    """Against the hold-out, at equal N. Precision to coverage are on Lite0's features.
+
+    Features are cached, of synthetic images too: a later measure need not compute them again.
+    """
+    fake, labels, real = synthetic.full, synthetic.labels, holdout.images
+    lite0_real, lite0 = (features.cached(images, features.lite0) for images in (real, fake))
     metrics = {
-        "fd_lite0": fidelity.frechet_distance(features.cached(real, features.lite0), lite0),
+        "fd_lite0": fidelity.frechet_distance(lite0_real, lite0),
+        "kid_lite0": fidelity.kid(lite0_real, lite0),
         "is_lite0": fidelity.inception_score(features.lite0_head(lite0)),
-        "psnr": fidelity.psnr(fake, synthetic.labels, real, holdout.labels),
-        "ssim": fidelity.ssim(fake, synthetic.labels, real, holdout.labels),
+        "psnr": fidelity.psnr(fake, labels, real, holdout.labels),
+        "ssim": fidelity.ssim(fake, labels, real, holdout.labels),
+        **fidelity.neighbourhoods(lite0_real, lite0)._asdict(),
     }
-    if evaluation.inception:
-        pair = (features.cached(images, features.inception) for images in (real, fake))
-        metrics["fid"] = fidelity.frechet_distance(*pair)
-    return metrics
+    pairs = {"psnr_paper": fidelity.psnr_paper, "ssim_paper": fidelity.ssim_paper}
+    for name, measure_pairs in pairs.items():
+        metrics[name] = measure_pairs(fake, real, generator=stream(seed, "evaluation/pairs"))
+    return metrics | (_fetched(holdout, synthetic, seed) if evaluation.inception else {})
+
+
+def _fetched(holdout: Sample, synthetic: Synthetic, seed: int) -> dict[str, float]:
+    """The measures by networks whose weights are fetched: Inception and LPIPS' AlexNet."""
+    fake, labels, real = synthetic.full, synthetic.labels, holdout.images
+    pair = [features.cached(images, features.inception) for images in (real, fake)]
+    return {
+        "fid": fidelity.frechet_distance(*pair),
+        "fid_inf": fidelity.fid_inf(*pair, generator=stream(seed, "evaluation/fid-inf")),
+        "kid": fidelity.kid(*pair),
+        "lpips": lpips.lpips(fake, labels, real, holdout.labels),
+        "lpips_paper": lpips.lpips_paper(fake, real, generator=stream(seed, "evaluation/pairs")),
+    }
 
 
 def _distances(distances, sets: Neighbours, synthetic: Synthetic, seed: int) -> dict[str, float]:
@@ -88,6 +107,17 @@ def _distances(distances, sets: Neighbours, synthetic: Synthetic, seed: int) -> 
             synthetic.full, sets.full.images, generator=stream(seed, "evaluation/max-ssim")
         ),
     }
+
+
+def _membership(holdout: Sample, sets: Neighbours, synthetic: Synthetic) -> dict[str, float]:
+    """Telling training from hold-out images by their distance to the synthetic ones."""
+    members, others = (
+        attacks.distance_scores(images, synthetic.full)
+        for images in (sets.full.images, holdout.images)
+    )
+    found = attacks.membership_inference(members, others)
+    lower = attacks.epsilon_lower(members, others, delta=presets.DELTAS[0])
+    return {"mia_auc": found.auc, "mia_tpr": found.tpr, "epsilon_lower": lower}
 
 
 def _points(dataset, sets: Neighbours, synthetic: Synthetic, evaluation) -> dict[str, np.ndarray]:

@@ -106,7 +106,7 @@ class Evaluation:
     per_class: int  # synthetic images per class, and real ones beside them
     neighbors: int  # k of the density ratio
     classifier: Classifier
-    inception: bool = True  # FID costs a minute per 1,000 images on one core
+    inception: bool = True  # FID and LPIPS: networks whose weights are fetched
     isomap_neighbors: int = 15
 
 
