@@ -1,7 +1,8 @@
 """Every hyper-parameter, by model and scale.
 
-Scales: `smoke` (a second, for tests), `quick` (some seconds, to try things out), `compact` (the default on a CPU) and `paper` (the widths and
-lengths of No Free Lunch, as its authors' code has them; meant for a GPU).
+Scales: `smoke` (a second, for tests), `quick` (some seconds, to try things out), `compact` (the
+default on a CPU) and `paper` (the widths and lengths of No Free Lunch, as its authors' code has
+them; meant for a GPU).
 """
 
 from dataclasses import dataclass

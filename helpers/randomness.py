@@ -1,7 +1,7 @@
 """Independent random streams, one per purpose.
 
-One seed decides a run, but the draw of the private images, the initial weights, the DP noise and the
-samples must not share a stream: drawing one image more would otherwise change the noise. Each
+One seed decides a run, but the draw of the private images, the initial weights, the DP noise and
+the samples must not share a stream: drawing one image more would otherwise change the noise. Each
 purpose gets a generator of its own, derived from the seed by hashing.
 """
 
