@@ -4,11 +4,12 @@ An image x_0, scaled to [-1, 1], is mixed with noise along a quarter circle,
 
     x_t = cos(phi) x_0 + sin(phi) e,   phi = t pi / 2,   t in [0, 1],   e ~ N(0, I),
 
-which ends at pure noise (defect D20; Lin et al. 2023, arXiv 2305.08891). The network estimates the
-velocity v = dx/dphi = cos(phi) e - sin(phi) x_0 (Salimans and Ho 2022, arXiv 2202.00512), which
-stays well posed there, and with it x_0 = cos(phi) x_t - sin(phi) v. Labels are dropped with
-probability `drop` in training, so that sampling can push away from the unconditional prediction
-(classifier-free guidance, Ho and Salimans 2022).
+which ends at pure noise (defect D20; Lin et al. 2023, arXiv 2305.08891). The network estimates x_0,
+which stays well posed there: the sigmoid of its output is each pixel's mean, and its loss is the
+cross-entropy. That is least at E[x_0 | x_t, y], as a squared error is, and the estimate is what the
+samplers need; the sigmoid makes empty background empty even when the weights are noisy. Labels are
+dropped with probability `drop` in training, so that sampling can push away from the unconditional
+estimate (classifier-free guidance, Ho and Salimans 2022).
 
 At the scale `paper` the U-Net is that of the authors' code (6,585,601 parameters).
 """
@@ -47,19 +48,19 @@ class DDPM(Generative):
         return torch.cat([noise, times[:, None], drops[:, None]], 1)
 
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
-        """Squared error of the estimated x_0 per record, summed over pixels, [n].
+        """Cross-entropy of the estimated x_0 per record, summed over pixels, [n], in nats.
 
-        Compared with the velocity's it weighs time t by sin(phi)^2: nearly clean images, whose
-        noise nobody can predict, would fill the clipped gradients with variance.
+        Nearly clean images weigh little in it. An error of the noise or the velocity would weigh
+        them by 1 / tan(phi)^2 or 1 / sin(phi)^2 and fill the clipped gradients with variance.
         """
         noise = randomness[:, :_PIXELS].view_as(images)
         times, drops = randomness[:, _PIXELS], randomness[:, _PIXELS + 1]
         cosine, sine = amplitudes(times)
-        clean = 2 * images - 1
-        noisy = cosine * clean + sine * noise
+        noisy = cosine * (2 * images - 1) + sine * noise
         onehot = F.one_hot(labels, self.classes) * (drops >= self.preset.drop)[:, None]
-        velocity = self.network(noisy, times, onehot.to(images.dtype))
-        return (cosine * noisy - sine * velocity - clean).pow(2).flatten(1).sum(1)
+        logits = self.network(noisy, times, onehot.to(images.dtype))
+        losses = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+        return losses.flatten(1).sum(1)
 
     def denoise(self, noisy: Tensor, time: float, labels: Tensor) -> Tensor:
         """The guided estimate of x_0 in [-1, 1] from x_t, both [n, 1, 28, 28]."""
@@ -67,10 +68,9 @@ class DDPM(Generative):
         onehot = F.one_hot(labels, self.classes).to(noisy.dtype)
         times = noisy.new_full((2 * n,), time)
         both = torch.cat([onehot, torch.zeros_like(onehot)])
-        given, free = self.network(noisy.repeat(2, 1, 1, 1), times, both).split(n)
-        velocity = given + weight * (given - free)
-        cosine, sine = amplitudes(times[:1])
-        return (cosine * noisy - sine * velocity).clamp(-1, 1)
+        means = torch.sigmoid(self.network(noisy.repeat(2, 1, 1, 1), times, both))
+        given, free = (2 * means - 1).split(n)
+        return (given + weight * (given - free)).clamp(-1, 1)
 
     @torch.no_grad()
     def sample(

@@ -1,4 +1,4 @@
-"""The U-Nets of the diffusion model: (noisy image, time, label) -> velocity.
+"""The U-Nets of the diffusion model: noisy image, time and label to logits of the clean pixels.
 
 `PaperUNet` has the layers of the authors' code; `CompactUNet` is small enough to be trained under
 noise on a CPU. It works on 2x2 pixel blocks and has a bottleneck that sees the whole image.
@@ -39,7 +39,7 @@ class PaperUNet(nn.Module):
         )
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Velocity [n, 1, 28, 28]."""
+        """Logits [n, 1, 28, 28]."""
         first = self.stem_1(images)
         stem = (first + self.stem_2(first)) / math.sqrt(2)
         half = self.down_1(stem)
@@ -83,7 +83,7 @@ class CompactUNet(nn.Module):
         self.out = nn.Conv2d(a, 4, 3, padding=1)
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Velocity [n, 1, 28, 28]."""
+        """Logits [n, 1, 28, 28]."""
         labels = self.unit * labels
         condition = torch.cat([_waves(times), labels, labels * times[:, None]], 1)
         s1, m1, s2, m2, shift = self.modulate(condition).split(self.sizes, 1)
