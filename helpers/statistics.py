@@ -44,7 +44,8 @@ def bootstrap_interval(
     """`statistic(*samples)` with a percentile bootstrap interval; the samples are independent.
 
     For a metric of a single run, e.g. `bootstrap_interval(ecdf_w1, distances, holdout_distances)`.
-    Covers the draw of images, not the training. `n` is the smallest sample's size.
+    Covers the draw of images, not the training. `n` is the smallest sample's size. A distance near
+    its least value 0 grows by resampling: its interval can then lie above the value itself.
     """
     arrays = [np.asarray(sample, dtype=float) for sample in samples]
     if not arrays or any(a.ndim != 1 or len(a) < 2 or not np.isfinite(a).all() for a in arrays):
