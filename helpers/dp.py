@@ -220,48 +220,55 @@ class RecordGradients(NamedTuple):
 def _explicit(gradients: Tensor) -> RecordGradients:
     """From the gradients themselves, [n, ...]."""
     flat = gradients.flatten(1)
+    # Row by row: over long vectors `vector_norm` loses digits.
+    rows = torch.linalg.vector_norm(gradients, dim=-1).square()
     return RecordGradients(
-        flat.square().sum(1),  # pairwise summation; `vector_norm` loses digits on long vectors
+        rows.reshape(len(rows), -1).sum(1),
         lambda factors: (factors @ flat).view(gradients.shape[1:]),
     )
 
 
-def _product(left: Tensor, right: Tensor) -> RecordGradients:
-    """Of matrices that are products over T positions: `left` [n, P, T] times `right` [n, T, D].
+def _product(
+    left: Tensor, x: Tensor, columns: Callable[[Tensor], Tensor], *, size: int
+) -> RecordGradients:
+    """Of matrices of `size` numbers, products over T positions: `left` [n, P, T] times [n, T, D].
 
-    `right` may be a strided view with its dimensions not merged yet; it is copied and multiplied a
-    few records at a time, which keeps the copies in the processor's cache.
+    The right factor is `columns(x)`, of as many records as `x` holds. It is made for a few records
+    at a time, which keeps it in the processor's cache.
     """
     n, rows, positions = left.shape
-    columns = right[0].numel() // positions
-    if rows * columns > _GHOST * positions**2:
-        return _ghost(left, right.reshape(n, positions, columns))
-    gradients = left.new_empty(n, rows, columns)
-    part = max(1, _CACHE // (positions * columns))
-    for x, y, out in zip(left.split(part), right.split(part), gradients.split(part), strict=True):
-        torch.bmm(x, y.reshape(len(y), positions, columns), out=out)
+    part = max(1, _CACHE * rows // (positions * size))
+    if size > _GHOST * positions**2:
+        return _ghost(left, columns(x), part)
+    gradients = left.new_empty(n, rows, size // rows)
+    pieces = left.split(part), x.split(part * (len(x) // n)), gradients.split(part)
+    for few, few_x, out in zip(*pieces, strict=True):
+        torch.bmm(few, columns(few_x), out=out)
     return _explicit(gradients)
 
 
-def _ghost(left: Tensor, right: Tensor) -> RecordGradients:
+def _ghost(left: Tensor, right: Tensor, part: int) -> RecordGradients:
     """The same without ever forming a record's matrix (ghost norms, Li et al. 2022, 2110.05679).
 
     Its squared norm is the inner product of the two Gram matrices over positions, in which large
     terms may cancel: hence the double precision.
     """
-    grams = [x @ x.mT for x in (left.mT.double(), right.double())]
+
+    def squared_norms(x: Tensor, y: Tensor) -> Tensor:
+        x, y = x.mT.double(), y.double()
+        return ((x @ x.mT) * (y @ y.mT)).sum((1, 2)).clamp_min(0).to(left.dtype)
 
     def weighted_sum(factors: Tensor) -> Tensor:
         scaled = left * factors[:, None, None]
         return scaled.transpose(0, 1).flatten(1) @ right.flatten(0, 1)
 
-    squared_norms = (grams[0] * grams[1]).sum((1, 2)).clamp_min(0)
-    return RecordGradients(squared_norms.to(left.dtype), weighted_sum)
+    pieces = zip(left.split(part), right.split(part), strict=True)
+    return RecordGradients(torch.cat([squared_norms(x, y) for x, y in pieces]), weighted_sum)
 
 
 # Measured: the Gram matrices pay where a record's matrix is this many times larger than they are.
-_GHOST = 16
-_CACHE = 2**18  # numbers of `right` copied at a time: 1 MB
+_GHOST = 32
+_CACHE = 2**18  # numbers of the right factor made at a time: 1 MB
 
 
 def _positions(x: Tensor, draws: int) -> Tensor:
@@ -272,18 +279,24 @@ def _positions(x: Tensor, draws: int) -> Tensor:
     return x.unflatten(0, (len(x) // draws, draws)).transpose(1, 2).flatten(2)
 
 
-def _windows(x: Tensor, layer: nn.Module, padding: tuple[int, int], draws: int) -> Tensor:
-    """What the kernel sees: [n * draws, channels, H, W] -> [n, draws, T_y, T_x, h, w, channels].
+def _windows(layer: nn.Module, padding: tuple[int, int], draws: int) -> Callable[[Tensor], Tensor]:
+    """What the kernel sees: [n * draws, channels, H, W] -> [n, draws * T, h * w * channels].
 
-    A view whose channels come last, so that its copies move long runs: five times as fast as
-    `F.unfold`.
+    The channels come last, so that long runs are copied: five times as fast as `F.unfold`.
     """
     (h, w), (down, across), (top, side) = layer.kernel_size, layer.stride, padding
-    n, channels, height, width = x.shape
-    padded = x.new_zeros(n, height + 2 * top, width + 2 * side, channels)
-    padded[:, top : top + height, side : side + width] = x.permute(0, 2, 3, 1)
-    windows = padded.unfold(1, h, down).unfold(2, w, across).permute(0, 1, 2, 4, 5, 3)
-    return windows.unflatten(0, (n // draws, draws))
+
+    def columns(x: Tensor) -> Tensor:
+        n, channels, height, width = x.shape
+        padded = x.new_zeros(n, height + 2 * top, width + 2 * side, channels)
+        padded[:, top : top + height, side : side + width] = x.permute(0, 2, 3, 1)
+        windows = padded.unfold(1, h, down).unfold(2, w, across)  # -> [., T_y, T_x, channels, h, w]
+        if channels == 1:  # long runs are those of positions
+            windows = windows.unflatten(0, (n // draws, draws)).permute(0, 5, 6, 4, 1, 2, 3)
+            return windows.reshape(n // draws, h * w, -1).mT
+        return windows.permute(0, 1, 2, 4, 5, 3).reshape(n // draws, -1, h * w * channels)
+
+    return columns
 
 
 def _bias(layer: nn.Module, g: Tensor, draws: int) -> list[RecordGradients]:
@@ -293,22 +306,19 @@ def _bias(layer: nn.Module, g: Tensor, draws: int) -> list[RecordGradients]:
 def _linear(layer: nn.Linear, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
     if a.dim() != 2:
         raise ValueError(f"{layer} needs inputs [records, features], got {tuple(a.shape)}")
-    g = g.unsqueeze(2)
-    a = a.unflatten(0, (len(a) // draws, draws))
-    return [_product(_positions(g, draws), a), *_bias(layer, g, draws)]
+    g, size = g.unsqueeze(2), layer.weight.numel()
+    weight = _product(_positions(g, draws), a, lambda x: x.unflatten(0, (-1, draws)), size=size)
+    return [weight, *_bias(layer, g, draws)]
 
 
 def _conv(layer: nn.Conv2d, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
     _check_convolution(layer)
     (h, w), (top, side) = layer.kernel_size, layer.padding
-    if layer.stride == (1, 1) and 2 * g.shape[1] <= a.shape[1] and top < h and side < w:
-        # The windows of the fewer channels are smaller: correlate the other way round and flip.
-        weight = _product(
-            _positions(a, draws), _windows(g, layer, (h - 1 - top, w - 1 - side), draws)
-        )
-        return [_as_kernel(weight, layer, flipped=True), *_bias(layer, g, draws)]
-    weight = _product(_positions(g, draws), _windows(a, layer, layer.padding, draws))
-    return [_as_kernel(weight, layer), *_bias(layer, g, draws)]
+    # Where the output has fewer channels, its windows are smaller: correlate the other way round.
+    flipped = layer.stride == (1, 1) and 2 * g.shape[1] <= a.shape[1] and top < h and side < w
+    padding = (h - 1 - top, w - 1 - side) if flipped else layer.padding
+    left, right = (a, g) if flipped else (g, a)
+    return [_kernel(layer, left, right, padding, draws, flipped), *_bias(layer, g, draws)]
 
 
 def _conv_transpose(
@@ -316,20 +326,26 @@ def _conv_transpose(
 ) -> list[RecordGradients]:
     """The adjoint of a convolution: the roles of input and output gradient are exchanged."""
     _check_convolution(layer)
-    weight = _product(_positions(a, draws), _windows(g, layer, layer.padding, draws))
-    return [_as_kernel(weight, layer), *_bias(layer, g, draws)]
+    return [_kernel(layer, a, g, layer.padding, draws), *_bias(layer, g, draws)]
 
 
-def _as_kernel(
-    gradients: RecordGradients, layer: nn.Conv2d | nn.ConvTranspose2d, *, flipped: bool = False
+def _kernel(
+    layer: nn.Conv2d | nn.ConvTranspose2d,
+    left: Tensor,
+    right: Tensor,
+    padding: tuple[int, int],
+    draws: int,
+    flipped: bool = False,
 ) -> RecordGradients:
-    """Sums of shape [P, h * w * Q] as kernels [P, Q, h, w]; flipped, as [Q, P, h, w] reversed."""
+    """Of the kernel: the values of `left`, channel by channel, times the windows of `right`."""
+    windows, size = _windows(layer, padding, draws), layer.weight.numel()
+    product = _product(_positions(left, draws), right, windows, size=size)
 
     def weighted_sum(factors: Tensor) -> Tensor:
-        kernel = gradients.weighted_sum(factors).unflatten(1, (*layer.kernel_size, -1))
+        kernel = product.weighted_sum(factors).unflatten(1, (*layer.kernel_size, -1))
         return kernel.permute(3, 0, 1, 2).flip(2, 3) if flipped else kernel.permute(0, 3, 1, 2)
 
-    return RecordGradients(gradients.squared_norms, weighted_sum)
+    return RecordGradients(product.squared_norms, weighted_sum)
 
 
 def _check_convolution(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:

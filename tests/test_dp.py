@@ -114,6 +114,7 @@ LAYERS = {
     "convolution": lambda: (nn.Conv2d(3, 4, 3, padding=1), (3, 6, 5)),
     "convolution, strided": lambda: (nn.Conv2d(3, 4, 4, stride=2, padding=1), (3, 7, 8)),
     "convolution, oblong": lambda: (nn.Conv2d(2, 3, (2, 3), (2, 1), (1, 0)), (2, 6, 7)),
+    "convolution of one channel": lambda: (nn.Conv2d(1, 4, (3, 2), 2, 1), (1, 6, 7)),
     "convolution, 1x1": lambda: (nn.Conv2d(6, 5, 1, bias=False), (6, 4, 4)),
     "convolution to few channels": lambda: (nn.Conv2d(6, 2, 3, padding=1), (6, 5, 6)),
     "convolution to few channels, unpadded": lambda: (nn.Conv2d(6, 1, (3, 2)), (6, 5, 6)),
