@@ -63,23 +63,20 @@ def private_gradient(
     if not 0 < normaliser < math.inf:
         raise ValueError(f"normaliser is {normaliser}; it must be finite and > 0")
     if max_grad_norm is None:
-        total, values = _plain_sum(module, losses, draws)
-        norms = values.new_empty(0)
+        total, means = _plain_sum(module, losses, draws)
+        norms = means.new_empty(0)
     else:
-        total, values, norms = clipped_sum(module, losses, max_grad_norm, draws=draws)
-    signal = math.sqrt(sum(t.square().sum().item() for t in total))
+        total, means, norms = clipped_sum(module, losses, max_grad_norm, draws=draws)
+    vector = torch.cat([t.flatten() for t in total])
+    signal = math.sqrt(vector.square().sum().item())
     if not math.isfinite(signal):
         raise ValueError("the summed gradient is not finite; lower the learning rate")
     if noise_multiplier > 0:
-        _add_noise(total, noise_multiplier * max_grad_norm, generator)
-    return Gradient([t / normaliser for t in total], values, norms, signal)
-
-
-def _add_noise(tensors: list[Tensor], std: float, generator: torch.Generator) -> None:
-    sizes = [t.numel() for t in tensors]
-    noise = torch.randn(sum(sizes), generator=generator).mul_(std).to(tensors[0].device)
-    for t, z in zip(tensors, noise.split(sizes), strict=True):
-        t.add_(z.view_as(t))
+        noise = torch.randn(len(vector), generator=generator)
+        vector.add_(noise.to(vector.device), alpha=noise_multiplier * max_grad_norm)
+    parts = vector.div_(normaliser).split([t.numel() for t in total])
+    shaped = [part.view_as(t) for part, t in zip(parts, total, strict=True)]
+    return Gradient(shaped, means, norms, signal)
 
 
 def _plain_sum(
@@ -89,9 +86,8 @@ def _plain_sum(
     means = _mean_of_draws(losses(), draws)
     if len(means) == 0:
         return [torch.zeros_like(p) for p in parameters], means.detach()
-    return list(
-        torch.autograd.grad(means.sum(), parameters, materialize_grads=True)
-    ), means.detach()
+    total = torch.autograd.grad(means.sum(), parameters, materialize_grads=True)
+    return list(total), means.detach()
 
 
 def _mean_of_draws(values: Tensor, draws: int) -> Tensor:
@@ -135,7 +131,7 @@ def clipped_sum(
         norms = torch.stack([g.squared_norms for g in gradients]).sum(0).sqrt()
         _check_finite(norms, means)
         factors = max_grad_norm / norms.clamp_min(max_grad_norm)
-        total = [g.weighted_sum(factors).contiguous() for g in gradients]
+        total = [g.weighted_sum(factors) for g in gradients]
     return total, means.detach(), norms
 
 
