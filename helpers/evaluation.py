@@ -9,6 +9,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from . import attacks, datasets, density, features, fidelity, lpips, presets, privacy, utility
@@ -76,22 +77,25 @@ def _fidelity(holdout: Sample, synthetic: Synthetic, evaluation, seed: int) -> d
         "ssim": fidelity.ssim(fake, labels, real, holdout.labels),
         **fidelity.neighbourhoods(lite0_real, lite0)._asdict(),
     }
-    pairs = {"psnr_paper": fidelity.psnr_paper, "ssim_paper": fidelity.ssim_paper}
-    for name, measure_pairs in pairs.items():
-        metrics[name] = measure_pairs(fake, real, generator=stream(seed, "evaluation/pairs"))
-    return metrics | (_fetched(holdout, synthetic, seed) if evaluation.inception else {})
+    return metrics | (_slow_fidelity(holdout, synthetic, seed) if evaluation.inception else {})
 
 
-def _fetched(holdout: Sample, synthetic: Synthetic, seed: int) -> dict[str, float]:
-    """The measures by networks whose weights are fetched: Inception and LPIPS' AlexNet."""
+def _slow_fidelity(holdout: Sample, synthetic: Synthetic, seed: int) -> dict[str, float]:
+    """What takes large images or networks whose weights are fetched (Inception, LPIPS' AlexNet)."""
     fake, labels, real = synthetic.full, synthetic.labels, holdout.images
+
+    def pairs() -> torch.Generator:
+        return stream(seed, "evaluation/pairs")
+
     pair = [features.cached(images, features.inception) for images in (real, fake)]
     return {
         "fid": fidelity.frechet_distance(*pair),
         "fid_inf": fidelity.fid_inf(*pair, generator=stream(seed, "evaluation/fid-inf")),
         "kid": fidelity.kid(*pair),
         "lpips": lpips.lpips(fake, labels, real, holdout.labels),
-        "lpips_paper": lpips.lpips_paper(fake, real, generator=stream(seed, "evaluation/pairs")),
+        "lpips_paper": lpips.lpips_paper(fake, real, generator=pairs()),
+        "psnr_paper": fidelity.psnr_paper(fake, real, generator=pairs()),
+        "ssim_paper": fidelity.ssim_paper(fake, real, generator=pairs()),
     }
 
 

@@ -107,7 +107,7 @@ class Evaluation:
     per_class: int  # synthetic images per class, and real ones beside them
     neighbors: int  # k of the density ratio
     classifier: Classifier
-    inception: bool = True  # FID and LPIPS: networks whose weights are fetched
+    inception: bool = True  # FID, LPIPS and the authors' pairs: a minute a cell, fetched weights
     isomap_neighbors: int = 15
 
 
@@ -117,7 +117,7 @@ MODELS = {
     "vae": {
         "smoke": VAE(_SMOKE_TRAINING, (8, 8, 8), 4, 16, (8, 8, 8, 8)),
         "quick": VAE(
-            Training(steps=300, learning_rate=3e-3, ema_decay=0.97),
+            Training(steps=100, learning_rate=4e-3, ema_decay=0.97),
             encoder=(8, 16, 8),
             latent=8,
             hidden=32,
@@ -144,7 +144,7 @@ MODELS = {
         "smoke": GAN(_SMOKE_TRAINING, 4, (8, 8, 8), ((8, 2), (8, 2)), batch=20),
         "quick": GAN(
             Training(
-                steps=200,
+                steps=100,
                 learning_rate=2e-3,
                 betas=(0.5, 0.999),
                 max_grad_norm=10.0,
@@ -190,7 +190,7 @@ MODELS = {
     "ddpm": {
         "smoke": DDPM(_SMOKE_TRAINING, CompactUNet(8, 8, 4, 4, 8), steps=4, timesteps=20),
         "quick": DDPM(
-            Training(steps=200, learning_rate=4e-3, ema_decay=0.97, annealed=True),
+            Training(steps=100, learning_rate=4e-3, ema_decay=0.97, annealed=True),
             network=CompactUNet(fine=8, coarse=16, narrow=4, wide=4, width=24),
             steps=10,
         ),
@@ -210,7 +210,7 @@ MODELS = {
 
 EVALUATIONS = {
     "smoke": Evaluation(3, 3, Classifier((8, 16), steps=20, batch_size=32), inception=False),
-    "quick": Evaluation(25, 10, Classifier((16, 32, 32), steps=100), inception=False),
+    "quick": Evaluation(20, 10, Classifier((16, 32, 32), steps=100), inception=False),
     "compact": Evaluation(100, 20, Classifier((32, 64, 64), steps=200)),
     "paper": Evaluation(100, 20, Classifier((64, 128, 256, 512), steps=1600, pooled=True)),
 }

@@ -10,12 +10,15 @@ from .statistics import mean_interval
 
 DIGITS = {  # decimals shown; what is not named here is shown with 3
     "fid": 1,
+    "fid_inf": 1,
     "fd_lite0": 1,
     "psnr": 2,
+    "psnr_paper": 2,
     "is_lite0": 2,
     "epsilon_hat": 2,
     "epsilon_hat_paper": 2,
     "log_density_ratio": 2,
+    "epsilon_lower": 2,
     "epsilon_1e-3": 0,
     "epsilon_1e-5": 0,
     "noised_parameters": 0,
