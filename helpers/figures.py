@@ -64,6 +64,7 @@ def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> F
     for axis, (title, images) in zip(axes[0], panels, strict=True):
         axis.imshow(mosaic(images[:, :shown]), cmap="gray", vmin=0, vmax=255)
         axis.set(title=title, xticks=[], yticks=[])
+        axis.grid(visible=False)
         sns.despine(ax=axis, left=True, bottom=True)
     size = 28 + 2
     axes[0, 0].set_yticks(
@@ -104,7 +105,7 @@ def curves(
     accuracies the dashed line is the real-data ceiling, the dotted one is chance.
     """
     rows = -(-len(metrics) // columns)
-    figure, axes = _panels(rows, columns, size=(4.1 * columns, 3.4 * rows))
+    figure, axes = _panels(rows, columns, size=(3.4 * columns, 3.2 * rows))
     for axis, metric in zip(axes.flat, metrics, strict=False):
         _curve(axis, results.frame, metric)
         if metric == "accuracy" and ceiling:
@@ -197,7 +198,10 @@ def accountant(sigmas: Sequence[float], steps: Sequence[int], *, delta: float) -
 
 
 def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
-    """Utility against empirical epsilon, one point per cell, fidelity as the point's size."""
+    """Utility against fidelity and against empirical epsilon, one point per cell.
+
+    Colour is the model, shape the level. Better is up and to the left in both panels.
+    """
     wide = (
         tables.with_level(results.frame)
         .pivot_table(
@@ -205,20 +209,23 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
         )
         .reset_index()
     )
-    figure, ((axis,),) = _panels(size=(6.4, 4.2))
-    sns.scatterplot(
-        wide,
-        x="epsilon_hat",
-        y="accuracy",
-        hue="level",
-        style="model",
-        size=fidelity,
-        sizes=(200, 30),
-        palette="viridis",
-        ax=axis,
-    )
-    axis.set(xlabel=LABELS["epsilon_hat"], ylabel=LABELS["accuracy"])
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    wide["model"] = wide["model"].map(MODEL_NAMES)
+    colours = {MODEL_NAMES[model]: colour for model, colour in _COLOURS.items()}
+    figure, ((left, right),) = _panels(1, 2, size=(9, 3.8))
+    for axis, x in ((left, fidelity), (right, "epsilon_hat")):
+        sns.scatterplot(
+            wide,
+            x=x,
+            y="accuracy",
+            hue="model",
+            style="level",
+            palette=colours,
+            s=90,
+            ax=axis,
+            legend=axis is right,
+        )
+        axis.set(xlabel=LABELS[x], ylabel=LABELS["accuracy"])
+    right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
 
 

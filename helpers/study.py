@@ -6,7 +6,8 @@ the unit of resumption.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def runs_root() -> Path:
 
 
 def run_cell(cell: Cell) -> dict[str, Any]:
-    """The cell's record, computed as far as the store lacks it.
+    """The cell's record, computed on one thread as far as the store lacks it.
 
     A record has `metrics` (name -> number), `key`, and how long it took: `core_seconds`, of
     which `training_core_seconds`, and `images_per_second` of the sampler.
@@ -136,6 +137,23 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     dataset = datasets.load(cell.dataset)
     if (record := read_record(cell, dataset)) is not None:
         return record
+    with _one_thread():
+        return _compute(cell, dataset)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums depend on how many threads share them: a cell's result must not."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compute(cell: Cell, dataset: Dataset) -> dict[str, Any]:
+    """Train what is missing of the cell, measure it and keep both."""
     sets = datasets.neighbours(
         dataset, presets.PRIVATE_PER_CLASS, generator=stream(cell.seed, "few-shot")
     )
@@ -285,13 +303,9 @@ def run(cells: Iterable[Cell], *, workers: int = 1, progress: bool | None = None
 
 
 def _attempt(cell: Cell) -> Failure | None:
-    """Run a cell on one thread; a failure is returned with its cause, so that the others go on."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Run a cell; a failure is returned with its cause, so that the others go on."""
     try:
         run_cell(cell)
     except _FAILURES as error:
         return Failure(cell, f"{type(error).__name__}: {error}")
-    finally:
-        torch.set_num_threads(threads)
     return None

@@ -61,5 +61,13 @@ def test_a_misspelt_parameter_is_an_error_with_a_hint():
     with pytest.raises(
         ValueError, match="unknown notebook parameter 'sigma'; did you mean 'sigmas'"
     ):
-        notebook.check_parameters(namespace, ["seeds", "sigmas"])
-    notebook.check_parameters({"seeds": [0], "np": np}, ["seeds", "sigmas"])
+        notebook.read_parameters(namespace, ["seeds", "sigmas"])
+    notebook.read_parameters({"seeds": [0], "np": np}, ["seeds", "sigmas"])
+
+
+def test_a_list_that_arrives_as_text_is_read():
+    namespace = {"sigmas": '["sgd", 0.1]', "seeds": "[0]", "scale": "smoke"}
+    notebook.read_parameters(namespace, ["seeds", "sigmas", "scale"])
+    assert namespace == {"sigmas": ["sgd", 0.1], "seeds": [0], "scale": "smoke"}
+    with pytest.raises(ValueError, match="write a list as in"):
+        notebook.read_parameters({"sigmas": "[sgd, 0.1]"}, ["sigmas"])

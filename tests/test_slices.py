@@ -10,7 +10,7 @@ from papermill.exceptions import PapermillExecutionError
     ("parameters", "message"),
     [
         ({"sigma": [0.1]}, "unknown notebook parameter 'sigma'; did you mean 'sigmas'"),
-        ({"sigmas": [-0.1]}, "sigma -0.1 is not allowed"),
+        ({"sigmas": "[-0.1]"}, "sigma -0.1 is not allowed"),  # as the command line passes it
         ({"dataset": "mnits"}, "data set 'mnits' is unknown"),
     ],
 )
