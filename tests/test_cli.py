@@ -59,3 +59,28 @@ def test_wrong_usage_is_exit_code_2(home, capsys):
             main(arguments)
         assert caught.value.code == 2
     assert "did you mean 'mnist'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--sigmas", "-0.1"], "sigma '-0.1' is not allowed"),
+        (["--sigmas", "nan"], "sigma 'nan' is not allowed"),
+        (["--models", "vea"], "model 'vea' is unknown"),
+        (["--scale", "big"], "scale 'big' is unknown"),
+        (["--dataset", "mnits"], "data set 'mnits' is unknown"),
+    ],
+)
+def test_a_wrong_slice_is_wrong_usage(option, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["study", "--dataset", "digits", "--models", "vae", *option])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_study_is_computed_collected_and_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    slice_ = ["--models", "vae", "--sigmas", "0.5", "--seeds", "0", "--scale", "smoke"]
+    assert main(["study", "--dataset", "digits", *slice_]) == 0
+    assert "1 of 1 cells done" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "results" / "digits.csv").exists()
