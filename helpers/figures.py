@@ -30,7 +30,8 @@ LABELS = {
 
 
 def style() -> None:
-    """The look of all figures: set once at the top of a notebook."""
+    """The look of figures, and tables with their texts whole: set once at the top of a notebook."""
+    pd.set_option("display.max_colwidth", None)
     sns.set_theme(context="notebook", style="whitegrid", font_scale=0.9)
     plt.rcParams.update({"figure.dpi": 100, "savefig.dpi": 120, "axes.titlesize": 11})
 

@@ -1,11 +1,23 @@
-"""Papermill slices of a chapter: a wrong parameter stops it, before anything is computed."""
+"""Papermill slices of a chapter: computed as asked, stopped by a wrong parameter."""
 
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+def run(root, output, parameters):
+    return papermill.execute_notebook(
+        root / "notebooks" / "mnist.ipynb",
+        output,
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=root / "notebooks",
+        progress_bar=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -16,11 +28,10 @@ from papermill.exceptions import PapermillExecutionError
 )
 def test_a_wrong_parameter_is_an_error(root, tmp_path, parameters, message):
     with pytest.raises(PapermillExecutionError, match=message):
-        papermill.execute_notebook(
-            root / "notebooks" / "mnist.ipynb",
-            tmp_path / "slice.ipynb",
-            parameters=parameters,
-            kernel_name="python3",
-            cwd=root / "notebooks",
-            progress_bar=False,
-        )
+        run(root, tmp_path / "slice.ipynb", parameters)
+
+
+def test_a_slice_shows_just_its_cells(root, tmp_path):
+    executed = run(root, tmp_path / "slice.ipynb", {"sigmas": "[0.2]", "seeds": "[0, 1]"})
+    texts = [o.get("text", "") for cell in executed.cells for o in cell.get("outputs", [])]
+    assert "2 cells of 2 seeds, 6 trainings\n" in texts
