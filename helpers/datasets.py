@@ -1,6 +1,6 @@
 """The real images: what is trained on, what is never trained on, and what stands for the public.
 
-"No Free Lunch with Synthetic Images" (arXiv 2606.07640), section 4.1: MNIST, OCTMNIST and
+"No Free Lunch for Synthetic Images" (arXiv 2606.07640), section 4: MNIST, OCTMNIST and
 OrganAMNIST, 1x28x28, ten training images per class; and scikit-learn's digits for quick runs.
 Every data set is cut in the same three parts:
 

@@ -2,7 +2,7 @@
 
 Pure functions of features [N, D] or images [N, 1, H, W] in [0, 1]; which network made the features
 is the caller's business (`fid` is Inception only). No value depends on the order of the images.
-FID's bias at N = 1,000 is about 15 points and falls as 1/N: compare values of equal N only.
+FID is biased upwards, the more the smaller N (about as 1/N): compare values of equal N only.
 """
 
 import math

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import assets, datasets, store, study
+from . import assets, datasets, evaluation, presets, store, study
 from .datasets import Dataset
 from .study import Cell
 
@@ -207,8 +207,6 @@ def _processor() -> str:
 
 def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
-    from . import evaluation, presets
-
     pool = datasets.public(dataset, dataset.public_per_class)
     reducer = evaluation.public_isomap(dataset, presets.EVALUATIONS[scale])
     images = (pool.images[:, 0] * 255).round().byte().numpy()
