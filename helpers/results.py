@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import assets, datasets, evaluation, presets, store, study
+from . import assets, datasets, evaluation, execution, presets, store, study
 from .datasets import Dataset
 from .study import Cell
 
@@ -71,7 +71,7 @@ def obtain(cells: Sequence[Cell], *, workers: int = 1) -> Results:
     dataset, scale = _one_dataset(cells)
     folder = results_root(scale)
     if any(cell not in _collected(folder, dataset) for cell in cells):
-        failures = study.run(cells, workers=workers)
+        failures = execution.run(cells, workers=workers)
         collect(cells)
         if failures:
             causes = "; ".join(f"{f.cell.name}: {f.cause}" for f in failures)

@@ -1,4 +1,4 @@
-"""The study: a grid of cells (data set, model, arm, sigma, seed, scale), computed and kept.
+"""The study: a grid of cells (data set, model, arm, sigma, seed, scale), each computed and kept.
 
 No Free Lunch, section 4: each cell trains its model on the full, the victim and the ablated set
 (the roles) and measures the three synthetic sets. Cells are the unit of parallel work; roles are
@@ -6,7 +6,7 @@ the unit of resumption.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from . import accounting, assets, datasets, evaluation, models, presets, store, training
 from .datasets import Dataset, Neighbours, Sample
@@ -23,8 +21,6 @@ from .randomness import generator as stream
 
 ROLES = ("full", "victim", "ablated")
 VERSION = 1  # raise when training changes its meaning: trained cells are then trained again
-# What a cell may fail of without stopping the others; anything else is an error of the program.
-_FAILURES = (ValueError, RuntimeError, OSError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True, order=True)
@@ -113,9 +109,6 @@ def parse_sigma(value: str | float) -> tuple[str, float]:
     if not 0 < sigma < float("inf"):
         raise ValueError(f"sigma {value!r} is not allowed; give 'sgd', 'clipped' or a number > 0")
     return "dp", sigma
-
-
-# One cell ---------------------------------------------------------------------------------------
 
 
 def folder(cell: Cell, dataset: Dataset) -> Path:
@@ -270,42 +263,3 @@ def accounted(cell: Cell, *, classes: int) -> dict[str, float]:
             for delta in presets.DELTAS
         }
     return metrics
-
-
-# Many cells -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A cell that could not be computed, and why."""
-
-    cell: Cell
-    cause: str
-
-
-def run(cells: Iterable[Cell], *, workers: int = 1, progress: bool | None = None) -> list[Failure]:
-    """Compute the cells that are not done, one thread per worker; returns those that failed.
-
-    `progress`: a bar on stderr; `None` for one in a terminal only, not in a notebook's output.
-    """
-    missing = [cell for cell in cells if read_record(cell, datasets.load(cell.dataset)) is None]
-    if not missing:
-        return []
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; it must be at least 1")
-    jobs = Parallel(n_jobs=workers, return_as="generator_unordered")(
-        delayed(_attempt)(cell) for cell in missing
-    )
-    outcomes = tqdm(
-        jobs, total=len(missing), unit="cell", disable=None if progress is None else not progress
-    )
-    return sorted((f for f in outcomes if f is not None), key=lambda failure: failure.cell)
-
-
-def _attempt(cell: Cell) -> Failure | None:
-    """Run a cell; a failure is returned with its cause, so that the others go on."""
-    try:
-        run_cell(cell)
-    except _FAILURES as error:
-        return Failure(cell, f"{type(error).__name__}: {error}")
-    return None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import datasets, evaluation, presets, results, study
+from helpers import datasets, evaluation, execution, presets, results, study
 from helpers.study import Cell
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_file_of_a_cell_is_made_again(home, name):
     if name == "full.npz":  # read only when something is missing behind it
         (path.parent / "metrics.json").unlink()
     with pytest.warns(UserWarning, match="damaged"):
-        study.run([CELL], progress=False)
+        execution.run([CELL], progress=False)
     again = study.run_cell(CELL)
     assert again["metrics"] == first["metrics"]
     assert results.obtain([CELL]).arrays(CELL)["samples"].shape == (10, 3, 28, 28)
@@ -115,18 +115,18 @@ def test_a_damaged_file_of_a_cell_is_made_again(home, name):
 
 def test_one_and_two_workers_give_the_same_table(home, tmp_path_factory, monkeypatch):
     cells = study.grid("digits", ["vae"], ["sgd", 0.5], [0, 1], "smoke")
-    assert study.run(cells, workers=1, progress=False) == []
+    assert execution.run(cells, workers=1, progress=False) == []
     one = results.collect(cells).read_bytes()
     assert results.collect(cells).read_bytes() == one
     other = tmp_path_factory.mktemp("other")
     monkeypatch.setenv("NFL_HOME", str(other))
-    assert study.run(reversed(cells), workers=2, progress=False) == []
+    assert execution.run(reversed(cells), workers=2, progress=False) == []
     assert results.collect(cells).read_bytes() == one
     assert results.collect(cells).is_relative_to(other)
 
 
 def test_collected_results_need_no_data_set(home, monkeypatch):
-    study.run([CELL], progress=False)
+    execution.run([CELL], progress=False)
     results.collect([CELL])
     monkeypatch.setattr(datasets, "load", lambda name: pytest.fail("asked for the data set"))
     found = results.obtain([CELL])
@@ -158,7 +158,7 @@ def test_a_failing_cell_is_named_and_the_others_are_computed(home, monkeypatch):
         return real(cell)
 
     monkeypatch.setattr(study, "run_cell", failing)
-    failures = study.run(cells, progress=False)
+    failures = execution.run(cells, progress=False)
     assert [(f.cell.seed, f.cause) for f in failures] == [(0, "RuntimeError: no memory for seed 0")]
     assert study.read_record(cells[1], datasets.load("digits")) is not None
 
