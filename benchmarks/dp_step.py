@@ -14,17 +14,13 @@ One thread is judged by processor time, two threads by the clock on the wall.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import statistics
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 
+import report
 import torch
 from opacus import GradSampleModule
 from opacus.grad_sample import GradSampleModuleFastGradientClipping
@@ -33,7 +29,6 @@ from torch import Tensor
 from helpers import dp, models, presets
 from helpers.randomness import generator as stream
 
-RESULTS = Path(__file__).parent / "results" / "dp_step.json"
 C = 1.0
 CASES = [("vae", "compact", 100), ("gan", "compact", 100), ("ddpm", "compact", 100)]
 CASES += [("vae", "paper", 64)]
@@ -189,21 +184,15 @@ def judge(measured: list[dict]) -> list[dict]:
         floors = statistics.median(m["ours / floor"][clock] for m in compact)
         hooks = statistics.median(m["opacus hooks / ours"][clock] for m in compact)
         paper_hooks = paper["opacus hooks / ours"][clock]
-        for text, value, bar, holds in (
-            ("compact step / plain step, median of three models", floors, "<= 1.6", floors <= 1.6),
-            ("Opacus hooks / compact step, median of three models", hooks, ">= 1.8", hooks >= 1.8),
-            ("Opacus hooks / paper-scale VAE step", paper_hooks, ">= 3", paper_hooks >= 3),
-        ):
-            bars.append({"name": f"{text}, {ending}", "value": value, "bar": bar, "holds": holds})
+        bars += [
+            report.bar(f"{text}, {ending}", value, limit)
+            for text, value, limit in (
+                ("compact step / plain step, median of three models", floors, "<= 1.6"),
+                ("Opacus hooks / compact step, median of three models", hooks, ">= 1.8"),
+                ("Opacus hooks / paper-scale VAE step", paper_hooks, ">= 3"),
+            )
+        ]
     return bars
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:
@@ -220,28 +209,18 @@ def main() -> None:
             measured.append(row)
             ratios = {key: value for key, value in row.items() if "/" in key}
             print(f"{name} {scale}, {threads} thread(s):", json.dumps(ratios), flush=True)
-    bars = judge(measured)
-    for bar in bars:
-        print(
-            f"{'holds ' if bar['holds'] else 'MISSED'} {bar['value']:6.2f} {bar['bar']}", end="  "
-        )
-        print(bar["name"])
-    report = {
-        "bars": bars,
-        "measured": measured,
-        "rounds": rounds,
-        "notes": [
+    report.write(
+        "dp_step",
+        judge(measured),
+        packages=("torch", "opacus"),
+        measured=measured,
+        rounds=rounds,
+        notes=[
             "Opacus has ghost norms for linear layers only; for others its ghost clipping forms "
             "per-record gradients, one layer at a time.",
             "Opacus' ghost clipping has no noise multiplicity, so the DDPM is left out of it.",
         ],
-        "host": {"processor": processor(), "cores": os.cpu_count()},
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("torch", "opacus")},
-        "date": datetime.date.today().isoformat(),
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+    )
 
 
 if __name__ == "__main__":
