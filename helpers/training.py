@@ -37,6 +37,7 @@ def fit(
     training: presets.Training,
     slots: int,
     seed: int,
+    places: Tensor | None = None,
 ) -> Fitted:
     """Train `model` in place on `records`; returns it with averaged weights, and its history.
 
@@ -44,6 +45,7 @@ def fit(
     - `slots`: the public number of records a run is laid out for. It fixes the normaliser and the
       layout of the random draws, so that neighbouring data sets of at most `slots` records see the
       same draws and the same scale whatever their size (defects D6, D10).
+    - `places`: the slot of each record [n], distinct; the first n by default.
     - `seed`: of the streams for sampling records, the losses' randomness, the noise and the rest.
 
     Raises `ValueError` for an arm and sigma that do not fit, or more records than slots.
@@ -51,6 +53,7 @@ def fit(
     check_arm(arm, sigma)
     if not 0 < len(records.images) <= slots:
         raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
+    places = torch.arange(len(records.images)) if places is None else places
     streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
     private = _Adam(model.noised, training.learning_rate, training)
     opponent = _opponent(model, training)
@@ -59,7 +62,7 @@ def fit(
     every = max(1, training.steps // _HISTORY_POINTS)
 
     for step in range(training.steps):
-        gradient = _gradient(model, records, sigma, arm, training, slots, streams)
+        gradient = _gradient(model, records, sigma, arm, training, slots, places, streams)
         values = gradient.values
         if opponent is not None:
             public = _public_gradient(model, arm, training, streams["public"])
@@ -83,13 +86,13 @@ def check_arm(arm: str, sigma: float) -> None:
         raise ValueError(f"sigma is {sigma} in the arm {arm!r}; sigma > 0 goes with `dp` alone")
 
 
-def _gradient(model, records, sigma, arm, training, slots, streams) -> dp.Gradient:
+def _gradient(model, records, sigma, arm, training, slots, places, streams) -> dp.Gradient:
     """One step's gradient. Draws are laid out by slot, then cut to the records there are."""
     chosen = torch.rand(slots, generator=streams["records"]) < training.sample_rate
     draws = training.draws
     randomness = model.randomness(slots * draws, generator=streams["records"])
-    chosen = chosen[: len(records.images)].nonzero()[:, 0]
-    randomness = randomness.view(slots, draws, *randomness.shape[1:])[chosen].flatten(0, 1)
+    chosen = chosen[places].nonzero()[:, 0]
+    randomness = randomness.view(slots, draws, *randomness.shape[1:])[places[chosen]].flatten(0, 1)
     images = records.images[chosen].repeat_interleave(draws, 0)
     labels = records.labels[chosen].repeat_interleave(draws, 0)
     return dp.private_gradient(
