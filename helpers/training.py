@@ -39,7 +39,8 @@ def fit(
     seed: int,
     places: Tensor | None = None,
 ) -> Fitted:
-    """Train `model` in place on `records`; returns it with averaged weights, and its history.
+    """Train `model`, on its device and in place, on `records`; returns it with averaged weights,
+    and its history. Records are moved to that device; random numbers are drawn on the CPU.
 
     - `sigma`: noise multiplier; > 0 in the arm `dp`, else 0.
     - `slots`: the public number of records a run is laid out for. It fixes the normaliser and the
@@ -54,6 +55,7 @@ def fit(
     if not 0 < len(records.images) <= slots:
         raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
     places = torch.arange(len(records.images)) if places is None else places
+    records = Sample(*(part.to(model.device) for part in records))
     streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
     private = _Adam(model.noised, training.learning_rate, training)
     opponent = _opponent(model, training)
@@ -93,11 +95,12 @@ def _gradient(model, records, sigma, arm, training, slots, places, streams) -> d
     randomness = model.randomness(slots * draws, generator=streams["records"])
     chosen = chosen[places].nonzero()[:, 0]
     randomness = randomness.view(slots, draws, *randomness.shape[1:])[places[chosen]].flatten(0, 1)
+    chosen, randomness = chosen.to(model.device), randomness.to(model.device)
     images = records.images[chosen].repeat_interleave(draws, 0)
     labels = records.labels[chosen].repeat_interleave(draws, 0)
     return dp.private_gradient(
         model.noised,
-        lambda: model.losses(images, labels, randomness) if len(chosen) else torch.zeros(0),
+        lambda: model.losses(images, labels, randomness) if len(chosen) else images.new_zeros(0),
         max_grad_norm=None if arm == "sgd" else training.max_grad_norm,
         noise_multiplier=sigma,
         normaliser=slots * training.sample_rate,

@@ -8,7 +8,11 @@ Each is a torch module with
 - `losses(images, labels, randomness)`: the per-record losses [n], a function of `noised` alone;
 - `public_losses(...)` and `opponent_losses(...)`: what else is trained but reads no record
   (the GAN's synthetic half and its generator), or `None`;
-- `sample(labels, generator=...)`: images [n, 1, 28, 28] in [0, 1].
+- `sample(labels, generator=...)`: images [n, 1, 28, 28] in [0, 1], on the CPU.
+
+A model is built on the CPU and moved with `.to(device)`. Generators are CPU generators and draws
+are moved, so that a seed means the same draws on every device; `losses` wants its tensors where the
+model is, `sample` takes labels from anywhere.
 """
 
 import torch
@@ -35,7 +39,8 @@ def build(
     if classes < 2:
         raise ValueError(f"classes is {classes}; a class-conditional model needs at least 2")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        # The CPU's stream alone: `torch.manual_seed` would reset those of graphics cards, too.
+        torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         return _NETWORKS[name](classes, preset)
 
 

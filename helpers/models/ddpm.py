@@ -76,21 +76,26 @@ class DDPM(Generative):
     def sample(
         self, labels: Tensor, *, generator: torch.Generator, steps: int | None = None
     ) -> Tensor:
-        """Images [n, 1, 28, 28] in [0, 1], one per label, by DDIM in `steps` network calls.
+        """Images [n, 1, 28, 28] in [0, 1], one per label, on the CPU; by DDIM in `steps` calls.
 
         Deterministic given the first noise (Song et al. 2021, Eq. 12 with sigma 0). `steps`
         defaults to the preset's. Raises `ValueError` for steps below 1.
         """
-        noise = torch.randn(len(labels), 1, 28, 28, generator=generator).to(labels.device)
+        noise, labels = self._start(labels, generator)
         steps = self.preset.steps if steps is None else steps
         return _to_images(ddim(_batched(self.denoise), noise, labels, steps=steps))
 
     @torch.no_grad()
     def sample_ancestral(self, labels: Tensor, *, generator: torch.Generator) -> Tensor:
         """As `sample`, by ancestral sampling over all `timesteps` (Ho et al., Algorithm 2)."""
-        noise = torch.randn(len(labels), 1, 28, 28, generator=generator).to(labels.device)
+        noise, labels = self._start(labels, generator)
         denoise, steps = _batched(self.denoise), self.preset.timesteps
         return _to_images(ancestral(denoise, noise, labels, steps=steps, generator=generator))
+
+    def _start(self, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pure noise [n, 1, 28, 28] and the labels, on the model's device."""
+        noise = torch.randn(len(labels), 1, 28, 28, generator=generator)
+        return noise.to(self.device), labels.to(self.device)
 
 
 def ddim(denoise, noise: Tensor, labels: Tensor, *, steps: int) -> Tensor:
@@ -143,4 +148,4 @@ def _batched(denoise, size: int = 250):
 
 
 def _to_images(x: Tensor) -> Tensor:
-    return ((x + 1) / 2).clamp(0, 1)
+    return ((x + 1) / 2).clamp(0, 1).cpu()

@@ -84,8 +84,9 @@ class GAN(Generative):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Images [n, 1, 28, 28] in [0, 1], one per label."""
-        return self.generate(self._codes(len(labels), generator), labels)
+        """Images [n, 1, 28, 28] in [0, 1], one per label, on the CPU."""
+        codes = self._codes(len(labels), generator)
+        return self.generate(codes, labels.to(self.device)).cpu()
 
     def _logits(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """The discriminator's logits [n] of images under instance noise.

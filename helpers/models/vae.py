@@ -50,14 +50,15 @@ class VAE(Generative):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Decoded means of the codes: images [n, 1, 28, 28] in [0, 1]."""
-        return torch.sigmoid(self.decode(self.encode(images, labels)[0], labels))
+        """Decoded means of the codes: images [n, 1, 28, 28] in [0, 1], on the CPU."""
+        images, labels = images.to(self.device), labels.to(self.device)
+        return torch.sigmoid(self.decode(self.encode(images, labels)[0], labels)).cpu()
 
     @torch.no_grad()
     def sample(self, labels: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Images [n, 1, 28, 28] in [0, 1], one per label."""
+        """Images [n, 1, 28, 28] in [0, 1], one per label, on the CPU."""
         codes = torch.randn(len(labels), self.latent, generator=generator)
-        return torch.sigmoid(self.decode(codes.to(labels.device), labels))
+        return torch.sigmoid(self.decode(codes.to(self.device), labels.to(self.device))).cpu()
 
 
 def _encoder(classes: int, preset: presets.VAE) -> nn.Sequential:

@@ -1,0 +1,215 @@
+"""Trainings on another device: the same draws, every tensor where the model is, images back.
+
+There is no graphics card here. Instead a second device is simulated: tensors "moved" to torch's
+`meta` device keep their values inside a wrapper, compute on the CPU, and refuse what two devices
+would refuse of each other.
+"""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from helpers import devices, models, presets, training
+from helpers.datasets import Sample
+
+NAMES = tuple(presets.MODELS)
+AWAY = torch.device("meta")
+
+
+class Elsewhere(Tensor):
+    """A tensor that says it is away; its values are in `inner`."""
+
+    @staticmethod
+    def __new__(cls, inner: Tensor):
+        wrapper = Tensor._make_wrapper_subclass(
+            cls,
+            inner.shape,
+            strides=inner.stride(),
+            storage_offset=inner.storage_offset(),
+            dtype=inner.dtype,
+            device=AWAY,
+        )
+        wrapper.inner = inner
+        return wrapper
+
+    def __repr__(self, **options):
+        return f"Elsewhere({self.inner!r})"
+
+    def tolist(self) -> list:  # these two do not reach __torch_dispatch__
+        return self.inner.tolist()
+
+    def new_tensor(self, data) -> Tensor:
+        return Elsewhere(self.inner.new_tensor(data))
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        return SecondDevice.run(function, args, kwargs or {})
+
+
+class SecondDevice(TorchDispatchMode):
+    """While it is on, `.to("meta")` and `device="meta"` lead to `Elsewhere`."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return self.run(function, args, kwargs or {})
+
+    @staticmethod
+    def run(function, args, kwargs):
+        given = tensors_in((*args, *kwargs.values()))
+        wrappers = {id(x.inner): x for x in given if isinstance(x, Elsewhere)}
+        target = kwargs.get("device")
+        check(function, given, away=bool(wrappers) or target == AWAY)
+        if wrappers:
+            args, kwargs = tree_map_only(Elsewhere, lambda x: x.inner, (args, kwargs))
+        result = function(*args, **kwargs | ({} if target is None else {"device": "cpu"}))
+        if target == AWAY or (target is None and wrappers):
+            # An operation in place, or into `out`, gives back the tensor it was given.
+            result = tree_map_only(
+                Tensor, lambda x: wrappers[id(x)] if id(x) in wrappers else Elsewhere(x), result
+            )
+        return result
+
+
+def tensors_in(values) -> list[Tensor]:
+    found = [x for x in values if isinstance(x, Tensor)]
+    for nested in values:
+        if isinstance(nested, list | tuple):
+            found += tensors_in(nested)
+    return found
+
+
+def check(function, given: list[Tensor], *, away: bool) -> None:
+    """What a graphics card refuses: arrays of the CPU; and what it must not do: draw."""
+    name = function.overloadpacket._qualified_op_name
+    here = any(not isinstance(x, Elsewhere) and x.dim() > 0 for x in given)
+    if away and here and name not in ("aten::_to_copy", "aten::copy_"):
+        raise AssertionError(f"{name} mixes devices")
+    if away and torch.Tag.nondeterministic_seeded in function.tags:
+        raise AssertionError(f"{name} draws random numbers away from the CPU")
+
+
+def on(device: torch.device | str):
+    """The context in which tensors can be on `device`."""
+    return SecondDevice() if device == AWAY else nullcontext()
+
+
+# The simulated device itself
+
+
+def test_the_simulated_device_computes_and_refuses_what_a_second_device_would():
+    with SecondDevice():
+        check_simulation(torch.arange(3.0), torch.arange(3.0).to(AWAY))
+
+
+def check_simulation(x: Tensor, y: Tensor) -> None:
+    assert y.device == (y + 1).device == torch.zeros(3, device=AWAY).device == AWAY
+    assert (2 * y + torch.tensor(1.0)).cpu().tolist() == [1.0, 3.0, 5.0]
+    for mixed in (lambda: x + y, lambda: torch.cat([x, y]), lambda: torch.where(y > 1, y, x)):
+        with pytest.raises(AssertionError, match="mixes devices"):
+            mixed()
+    for draw in (lambda: torch.rand(3, device=AWAY), lambda: torch.randn_like(y)):
+        with pytest.raises(AssertionError, match="draws random numbers"):
+            draw()
+
+
+# Trainings
+
+
+def stream(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+LABELS = torch.arange(8) % 4
+
+
+def trained(name: str, device: torch.device | str, arm="dp", sigma=0.5, sample_rate=1.0, **changes):
+    """A short training on `device`: the model and its history; `changes` are to its preset."""
+    preset = replace(presets.preset(name, "smoke"), **changes)
+    model = models.build(name, "smoke", classes=4, generator=stream(0), preset=preset)
+    records = Sample(torch.rand(8, 1, 28, 28, generator=stream(1)), LABELS, torch.arange(8))
+    with on(device):
+        return training.fit(
+            model.to(device),
+            records,
+            arm=arm,
+            sigma=sigma,
+            training=replace(preset.training, steps=2, sample_rate=sample_rate, draws=2),
+            slots=9,
+            seed=0,
+        )
+
+
+def assert_equal_elsewhere(here: nn.Module, there: nn.Module) -> None:
+    for a, b in zip(here.parameters(), there.parameters(), strict=True):
+        assert a.device == torch.device("cpu") and b.device == AWAY
+        assert torch.equal(a, b.cpu())
+
+
+@pytest.mark.parametrize(("arm", "sigma"), [("sgd", 0.0), ("clipped", 0.0), ("dp", 0.5)])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_elsewhere_has_the_same_draws_and_keeps_to_its_device(name, arm, sigma):
+    """On a real second device results would differ by rounding; the simulated one rounds alike."""
+    here, there = (trained(name, device, arm, sigma) for device in ("cpu", AWAY))
+    assert_equal_elsewhere(here.model, there.model)
+    assert str(here.history) == str(there.history)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_without_records_is_noise_alone_elsewhere_too(name):
+    here, there = (trained(name, device, sample_rate=1e-6) for device in ("cpu", AWAY))
+    assert_equal_elsewhere(here.model, there.model)
+
+
+@pytest.mark.parametrize("option", [{"labels": "batch"}, {"schedule": "loss-gap"}])
+def test_the_authors_options_train_elsewhere(option):
+    here, there = (trained("gan", device, **option) for device in ("cpu", AWAY))
+    assert_equal_elsewhere(here.model, there.model)
+
+
+def images_of(name: str, device: torch.device | str) -> dict[str, Tensor]:
+    """All images a model makes, by the name of the method."""
+    model = models.build(name, "smoke", classes=4, generator=stream(0))
+    with on(device):
+        model.to(device)
+        images = {"sample": model.sample(LABELS, generator=stream(2))}
+        if name == "ddpm":
+            images["sample_ancestral"] = model.sample_ancestral(LABELS, generator=stream(3))
+        if name == "vae":
+            images["reconstruct"] = model.reconstruct(images["sample"], LABELS)
+    return images
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_come_back_to_the_cpu(name):
+    here, there = (images_of(name, device) for device in ("cpu", AWAY))
+    for method, images in there.items():
+        assert type(images) is Tensor and images.device == torch.device("cpu")
+        assert torch.equal(images, here[method])
+
+
+# Names
+
+
+@pytest.mark.parametrize(("name", "expected"), [("auto", "cuda"), ("cuda", "cuda"), ("cpu", "cpu")])
+def test_auto_is_the_graphics_card_where_there_is_one(name, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.resolve(name) == torch.device(expected)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_without_a_graphics_card_it_is_the_cpu(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.resolve(name) == torch.device("cpu")
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="finds none; give 'auto' or 'cpu'"):
+        devices.resolve("cuda")
+    for name in ("gpu", "cuda:1", "", None):
+        with pytest.raises(ValueError, match="allowed: auto, cpu, cuda"):
+            devices.resolve(name)
