@@ -13,11 +13,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from .inputs import Array, check_array
+from .models.interface import Generative
 from .privacy import nearest_distances
 
 
@@ -36,6 +38,30 @@ def distance_scores(candidates: Tensor, synthetic: Tensor) -> np.ndarray:
     Chen et al. 2020 (arXiv 1909.03935). Images [N, 1, H, W] and [M, 1, H, W] in [0, 1].
     """
     return -nearest_distances(candidates, synthetic)
+
+
+def loss_scores(
+    model: Generative,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    generator: torch.Generator,
+    draws: int = 16,
+) -> np.ndarray:
+    """Scores [N] from the trained model itself: minus its training loss on each image.
+
+    Yeom et al. 2018 (arXiv 1709.01604). The mean over `draws` of the loss's own randomness (the
+    VAE's code, the DDPM's time and noise). Of a GAN it is the discriminator's loss, which is not
+    published with the generator: a stronger attacker than the others face. Images [N, 1, 28, 28]
+    in [0, 1], labels [N].
+    """
+    scores = []
+    with torch.no_grad():
+        for part, asked in zip(images.split(100), labels.split(100), strict=True):
+            randomness = model.randomness(len(part) * draws, generator=generator)
+            repeated = part.repeat_interleave(draws, 0), asked.repeat_interleave(draws, 0)
+            scores.append(-model.losses(*repeated, randomness).view(-1, draws).mean(1))
+    return torch.cat(scores).double().numpy()
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -45,6 +45,7 @@ class Neighbours(NamedTuple):
     victim: Sample  # full, but of the query's class only the query, in the last place
     ablated: Sample  # victim without the query
     query: Sample  # the one record, n = 1
+    omitted: Sample  # full without the query: one of its class's images is left out (defect D11)
 
 
 @dataclass(frozen=True)
@@ -327,7 +328,7 @@ def neighbours(
     query_class: int | None = None,
     generator: torch.Generator,
 ) -> Neighbours:
-    """The full, victim and ablated training sets of section 4.3.1, and the query.
+    """The training sets of section 4.3.1 that differ in one record, and that record, the query.
 
     `full` is what `few_shot` draws from the same generator. The query is the first image of
     `query_class` (default: the data set's) in it. Raises `ValueError` as `few_shot` does, and for a
@@ -342,9 +343,12 @@ def neighbours(
     full = few_shot(dataset, n_per_class, generator=generator)
     others = full.labels != query_class
     first = torch.nonzero(~others).flatten()[:1]
-    ablated, query = (Sample(*(part[rows] for part in full)) for rows in (others, first))
+    rest = torch.arange(len(full.labels)) != first
+    ablated, query, omitted = (
+        Sample(*(part[rows] for part in full)) for rows in (others, first, rest)
+    )
     victim = Sample(*(torch.cat(pair) for pair in zip(ablated, query, strict=True)))
-    return Neighbours(full, victim, ablated, query)
+    return Neighbours(full, victim, ablated, query, omitted)
 
 
 def _first_per_class(labels: Tensor, n_classes: int, n_per_class: int, purpose: str) -> Tensor:

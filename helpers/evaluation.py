@@ -1,7 +1,8 @@
-"""All measures of one cell, from its three synthetic sets.
+"""All measures of one cell, from its synthetic sets.
 
-The full run is judged for fidelity and utility, the victim and ablated runs for privacy. Metrics
-come back as one flat mapping with the names of the results table; arrays hold what figures need.
+The full run is judged for fidelity and utility, the others for privacy. Metrics come back as one
+flat mapping with the names of the results table; arrays hold what figures need, and what is told by
+class. A name with `_paper` is the authors' form of a measure, kept beside the corrected one.
 """
 
 import functools
@@ -12,21 +13,42 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import attacks, datasets, density, features, fidelity, lpips, presets, privacy, utility
+from . import (
+    attacks,
+    datasets,
+    density,
+    downstream,
+    features,
+    fidelity,
+    lpips,
+    presets,
+    privacy,
+    utility,
+)
+from .augmentation import TrainingSet
 from .datasets import Dataset, Neighbours, Sample
+from .presets import Evaluation
 from .randomness import generator as stream
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
-VERSION = 3  # raise when a measure changes its meaning: measured cells are then measured again
+VERSION = 4  # raise when a measure changes its meaning: measured cells are then measured again
 
 
 class Synthetic(NamedTuple):
-    """The synthetic images of a cell's three runs, one set per role, labels shared."""
+    """The synthetic images of a cell's runs, one set per role, labels shared."""
 
     full: Tensor  # [N, 1, 28, 28] in [0, 1]
     victim: Tensor
     ablated: Tensor
+    omitted: Tensor | None  # of the run without one of ten images (defect D11)
     labels: Tensor  # int64 [N]
+
+
+class Losses(NamedTuple):
+    """What the full run's model says of images: `attacks.loss_scores`."""
+
+    members: np.ndarray  # [n], of the private images
+    others: np.ndarray  # [N], of the hold-out
 
 
 class Measured(NamedTuple):
@@ -40,47 +62,64 @@ def measure(
     dataset: Dataset,
     sets: Neighbours,
     synthetic: Synthetic,
+    losses: Losses | None = None,
     *,
-    evaluation: presets.Evaluation,
+    evaluation: Evaluation,
     seed: int,
 ) -> Measured:
-    """Fidelity, privacy and utility of one cell's synthetic sets."""
+    """Fidelity, privacy and utility of one cell, beside real sets of the same size."""
     holdout = datasets.holdout(dataset, evaluation.per_class)
-    metrics = _fidelity(holdout, synthetic, evaluation, seed)
-    distances = {
-        "synthetic": privacy.nearest_distances(synthetic.full, sets.full.images),
-        "holdout": privacy.nearest_distances(holdout.images, sets.full.images),
-    }
-    metrics |= _distances(distances, sets, synthetic, seed)
-    metrics |= _membership(holdout, sets, synthetic)
-    points = _points(dataset, sets, synthetic, evaluation)
-    metrics |= _density_ratio(points, evaluation.neighbors)
-    metrics |= _utility(dataset, sets, synthetic, evaluation.classifier, seed)
-    arrays = {f"distances_{name}": d.astype(np.float32) for name, d in distances.items()}
-    arrays |= {f"points_{name}": p.astype(np.float32) for name, p in points.items()}
+    training = paper_training_set(dataset, sets, evaluation.per_class)
+    parts = [
+        _fidelity(holdout, training, synthetic, evaluation, seed),
+        _distances(holdout, training, sets, synthetic, seed),
+        _membership(holdout, sets, synthetic, losses),
+        _density_ratios(dataset, sets, synthetic, evaluation, seed),
+        _utility(dataset, sets, synthetic, evaluation, seed),
+    ]
+    metrics, arrays = ({k: v for part in parts for k, v in part[i].items()} for i in range(2))
     arrays["samples"] = _shown(synthetic.full, synthetic.labels, len(dataset.classes))
     return Measured(metrics, arrays)
 
 
-def _fidelity(holdout: Sample, synthetic: Synthetic, evaluation, seed: int) -> dict[str, float]:
+def paper_training_set(dataset: Dataset, sets: Neighbours, per_class: int) -> Tensor:
+    """The authors' real set: `per_class` training images per class, the private ones among them.
+
+    Their FID and ECDF compare with it (defects D13, D15). Filled up from the public pool.
+    """
+    more = min(per_class - presets.PRIVATE_PER_CLASS, dataset.public_per_class)
+    pool = [datasets.public(dataset, more).images] if more > 0 else []
+    return torch.cat([sets.full.images, *pool])
+
+
+# Fidelity
+
+
+def _fidelity(holdout: Sample, training: Tensor, synthetic: Synthetic, evaluation, seed: int):
     """Against the hold-out, at equal N. Precision to coverage are on Lite0's features.
 
     Features are cached, of synthetic images too: a later measure need not compute them again.
     """
     fake, labels, real = synthetic.full, synthetic.labels, holdout.images
     lite0_real, lite0 = (features.cached(images, features.lite0) for images in (real, fake))
+    logits = features.lite0_head(lite0)
     metrics = {
         "fd_lite0": fidelity.frechet_distance(lite0_real, lite0),
         "kid_lite0": fidelity.kid(lite0_real, lite0),
-        "is_lite0": fidelity.inception_score(features.lite0_head(lite0)),
+        "is_lite0": fidelity.inception_score(logits),
+        "is_lite0_paper": fidelity.inception_score(logits, splits=10),
         "psnr": fidelity.psnr(fake, labels, real, holdout.labels),
         "ssim": fidelity.ssim(fake, labels, real, holdout.labels),
         **fidelity.neighbourhoods(lite0_real, lite0)._asdict(),
     }
-    return metrics | (_slow_fidelity(holdout, synthetic, seed) if evaluation.inception else {})
+    if evaluation.inception:
+        metrics |= _slow_fidelity(holdout, training, synthetic, seed)
+    sides = lite0_real, holdout.labels, lite0, labels
+    by_class = fidelity.per_class(fidelity.frechet_distance, *sides)
+    return metrics, {"class_fd_lite0": np.array(list(by_class.values()))}
 
 
-def _slow_fidelity(holdout: Sample, synthetic: Synthetic, seed: int) -> dict[str, float]:
+def _slow_fidelity(holdout, training: Tensor, synthetic: Synthetic, seed: int) -> dict[str, float]:
     """What takes large images or networks whose weights are fetched (Inception, LPIPS' AlexNet)."""
     fake, labels, real = synthetic.full, synthetic.labels, holdout.images
 
@@ -90,6 +129,7 @@ def _slow_fidelity(holdout: Sample, synthetic: Synthetic, seed: int) -> dict[str
     pair = [features.cached(images, features.inception) for images in (real, fake)]
     return {
         "fid": fidelity.frechet_distance(*pair),
+        "fid_paper": fidelity.frechet_distance(_inception_in_parts(training), pair[1]),
         "fid_inf": fidelity.fid_inf(*pair, generator=stream(seed, "evaluation/fid-inf")),
         "kid": fidelity.kid(*pair),
         "lpips": lpips.lpips(fake, labels, real, holdout.labels),
@@ -99,76 +139,103 @@ def _slow_fidelity(holdout: Sample, synthetic: Synthetic, seed: int) -> dict[str
     }
 
 
-def _distances(distances, sets: Neighbours, synthetic: Synthetic, seed: int) -> dict[str, float]:
+def _inception_in_parts(images: Tensor, rows: int = 100) -> Tensor:
+    """Cached features, part by part: sets that share most images share most of the work."""
+    return torch.cat([features.cached(part, features.inception) for part in images.split(rows)])
+
+
+# Privacy
+
+
+def _distances(holdout: Sample, training: Tensor, sets: Neighbours, synthetic: Synthetic, seed):
+    """Distances of synthetic and hold-out images to the private ones (and the authors' set)."""
+    private = sets.full.images
+    sides = {"synthetic": synthetic.full, "holdout": holdout.images}
+    distances = {name: privacy.nearest_distances(images, private) for name, images in sides.items()}
     pair = distances["synthetic"], distances["holdout"]
-    return {
+    paper = [privacy.nearest_distances(images, training) for images in sides.values()]
+    metrics = {
         "ecdf_ks": privacy.ecdf_ks(*pair),
         "ecdf_ks_directed": privacy.ecdf_ks_directed(*pair),
         "ecdf_w1": privacy.ecdf_w1(*pair),
-        "ecdf_area_paper": privacy.ecdf_area_paper(*pair),
+        "ecdf_ks_paper": privacy.ecdf_ks(*paper),
+        "ecdf_area_paper": privacy.ecdf_area_paper(*paper),
         "copy_rate": privacy.copy_rate(*pair),
         "max_ssim": privacy.max_ssim(
-            synthetic.full, sets.full.images, generator=stream(seed, "evaluation/max-ssim")
+            synthetic.full, private, generator=stream(seed, "evaluation/max-ssim")
         ),
     }
+    return metrics, {f"distances_{name}": d.astype(np.float32) for name, d in distances.items()}
 
 
-def _membership(holdout: Sample, sets: Neighbours, synthetic: Synthetic) -> dict[str, float]:
-    """Telling training from hold-out images by their distance to the synthetic ones."""
-    members, others = (
-        attacks.distance_scores(images, synthetic.full)
-        for images in (sets.full.images, holdout.images)
-    )
-    found = attacks.membership_inference(members, others)
-    lower = attacks.epsilon_lower(members, others, delta=presets.DELTAS[0])
-    return {"mia_auc": found.auc, "mia_tpr": found.tpr, "epsilon_lower": lower}
+def _membership(holdout: Sample, sets: Neighbours, synthetic: Synthetic, losses: Losses | None):
+    """Telling private from hold-out images by their distance to the synthetic ones, by the loss."""
+    candidates = sets.full.images, holdout.images
+    scores = {"mia": [attacks.distance_scores(images, synthetic.full) for images in candidates]}
+    if losses is not None:
+        scores["mia_loss"] = list(losses)
+    metrics = {}
+    for name, pair in scores.items():
+        found = attacks.membership_inference(*pair)
+        metrics |= {f"{name}_{field}": value for field, value in found._asdict().items()}
+        metrics[name.replace("mia", "epsilon_lower")] = attacks.epsilon_lower(
+            *pair, delta=presets.DELTAS[0]
+        )
+    return metrics, {}
 
 
-def _points(dataset, sets: Neighbours, synthetic: Synthetic, evaluation) -> dict[str, np.ndarray]:
-    """The victim's and ablated run's images and the query on the public Isomap plane, [N, 2]."""
+def _density_ratios(dataset: Dataset, sets: Neighbours, synthetic: Synthetic, evaluation, seed):
+    """The query's density ratio, presence against absence of a class and, D11, one image of ten."""
     reducer = public_isomap(dataset, evaluation)
-    return {
-        "victim": reducer.transform(synthetic.victim),
-        "ablated": reducer.transform(synthetic.ablated),
-        "query": reducer.transform(sets.query.images),
-    }
+    points = {"query": reducer.transform(sets.query.images)}
+    points |= {role: reducer.transform(getattr(synthetic, role)) for role in ("victim", "ablated")}
+    metrics = _density_ratio(points["victim"], points["ablated"], points["query"], evaluation, seed)
+    if synthetic.omitted is not None:
+        points |= {
+            role: reducer.transform(getattr(synthetic, role)) for role in ("full", "omitted")
+        }
+        one = _density_ratio(points["full"], points["omitted"], points["query"], evaluation, seed)
+        metrics |= {f"{name}_one_of_ten": value for name, value in one.items()}
+    return metrics, {f"points_{name}": p.astype(np.float32) for name, p in points.items()}
 
 
 @functools.lru_cache(maxsize=4)
-def public_isomap(dataset: Dataset, evaluation: presets.Evaluation) -> density.ImageIsomap:
+def public_isomap(dataset: Dataset, evaluation: Evaluation) -> density.ImageIsomap:
     """Isomap to two dimensions, fitted on the data set's public pool (defect D12)."""
     pool = datasets.public(dataset, dataset.public_per_class)
     return density.isomap(pool.images, n_neighbors=evaluation.isomap_neighbors)
 
 
-def _density_ratio(points: dict[str, np.ndarray], neighbors: int) -> dict[str, float]:
-    arguments = points["victim"], points["ablated"], points["query"], neighbors
+def _density_ratio(saw, saw_not, query, evaluation: Evaluation, seed: int) -> dict[str, float]:
+    arguments = saw, saw_not, query, evaluation.neighbors
+    interval = privacy.log_density_ratio_interval(
+        *arguments, generator=stream(seed, "evaluation/density-ratio")
+    )
     return {
         "epsilon_hat": privacy.epsilon_hat(*arguments),
-        "epsilon_hat_paper": privacy.epsilon_hat_paper(*arguments),
-        "log_density_ratio": privacy.log_density_ratio(*arguments),
+        "epsilon_hat_paper": privacy.epsilon_hat_paper(saw, saw_not, query),
+        "log_density_ratio": interval.mean,
+        "log_density_ratio_low": interval.low,
+        "log_density_ratio_high": interval.high,
     }
 
 
-def _utility(dataset, sets: Neighbours, synthetic: Synthetic, preset, seed) -> dict[str, float]:
-    """TSTR accuracy, and the ceiling: the same classifier on the private images themselves."""
+# Utility
 
-    def trained(images: Tensor, labels: Tensor):
-        return utility.train_classifier(
-            images,
-            labels,
-            len(dataset.classes),
-            preset=preset,
-            generator=stream(seed, "evaluation/classifier"),
-        )
 
-    test = dataset.test_images, dataset.test_labels
-    classifier = trained(synthetic.full, synthetic.labels)
-    ceiling = trained(sets.full.images, sets.full.labels)
-    return {
-        "accuracy": utility.accuracy(classifier, *test),
-        "balanced_accuracy": utility.balanced_accuracy(classifier, *test),
-        "accuracy_real": utility.accuracy(ceiling, *test),
+def _utility(dataset: Dataset, sets: Neighbours, synthetic: Synthetic, evaluation, seed: int):
+    """What classifiers learn from the synthetic images, and whether they show the asked class."""
+    private = TrainingSet(sets.full.images, sets.full.labels)
+    published = TrainingSet(synthetic.full, synthetic.labels)
+    metrics, by_class = downstream.train_on_synthetic(dataset, published, evaluation, seed)
+    metrics |= downstream.settings(dataset, private, published, evaluation, seed)
+    metrics |= downstream.ceiling(dataset, private, evaluation, seed)
+    judge = downstream.judge(dataset, evaluation.judge)
+    consistency = utility.class_accuracies(judge, *published)
+    metrics["conditional_consistency"] = utility.conditional_consistency(judge, *published)
+    return metrics, {
+        "class_accuracy": by_class.numpy(),
+        "class_conditional_consistency": consistency.numpy(),
     }
 
 

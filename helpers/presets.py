@@ -5,7 +5,7 @@ default on a CPU) and `paper` (the widths and lengths of No Free Lunch, as its a
 them; meant for a GPU).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SCALES = ("smoke", "quick", "compact", "paper")
 DELTAS = (1e-3, 1e-5)  # the accountant's epsilon is reported at both
@@ -107,8 +107,13 @@ class Evaluation:
     per_class: int  # synthetic images per class, and real ones beside them
     neighbors: int  # k of the density ratio
     classifier: Classifier
+    judge: Classifier  # trained on all real images, to tell which class an image shows
+    classifier_seeds: int = 3  # trainings behind an accuracy
     inception: bool = True  # FID, LPIPS and the authors' pairs: a minute a cell, fetched weights
     isomap_neighbors: int = 15
+    one_of_ten: bool = True  # a fourth training, for the second neighbor variant (defect D11)
+    multiples: tuple[int, ...] = (1, 2, 3)  # TRI's settings: synthetic images per real one
+    attacked: int = 10  # test images per class that DeepFool attacks
 
 
 _SMOKE_TRAINING = Training(steps=4, learning_rate=1e-3, opponent_learning_rate=1e-3)
@@ -208,11 +213,43 @@ MODELS = {
     },
 }
 
+_SMOKE_CLASSIFIER = Classifier((8, 16), steps=20, batch_size=32)
+_QUICK_CLASSIFIER = Classifier((16, 32, 32), steps=100)
+
 EVALUATIONS = {
-    "smoke": Evaluation(3, 3, Classifier((8, 16), steps=20, batch_size=32), inception=False),
-    "quick": Evaluation(20, 10, Classifier((16, 32, 32), steps=100), inception=False),
-    "compact": Evaluation(100, 20, Classifier((32, 64, 64), steps=200)),
-    "paper": Evaluation(100, 20, Classifier((64, 128, 256, 512), steps=1600, pooled=True)),
+    "smoke": Evaluation(
+        per_class=3,
+        neighbors=3,
+        classifier=_SMOKE_CLASSIFIER,
+        judge=_SMOKE_CLASSIFIER,
+        classifier_seeds=2,
+        inception=False,
+        multiples=(),
+        attacked=0,
+    ),
+    "quick": Evaluation(
+        per_class=20,
+        neighbors=10,
+        classifier=_QUICK_CLASSIFIER,
+        judge=replace(_QUICK_CLASSIFIER, steps=300),
+        classifier_seeds=1,
+        inception=False,
+        one_of_ten=False,
+        multiples=(),
+        attacked=0,
+    ),
+    "compact": Evaluation(
+        per_class=100,
+        neighbors=20,
+        classifier=Classifier((32, 64, 64), steps=100),  # 200 change no accuracy on MNIST
+        judge=Classifier((32, 64, 64), steps=1500),
+    ),
+    "paper": Evaluation(
+        per_class=100,
+        neighbors=20,
+        classifier=Classifier((64, 128, 256, 512), steps=1600, pooled=True),
+        judge=Classifier((64, 128, 256, 512), steps=16_000, pooled=True),
+    ),
 }
 
 

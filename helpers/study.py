@@ -1,8 +1,8 @@
 """The study: a grid of cells (data set, model, arm, sigma, seed, scale), each computed and kept.
 
-No Free Lunch, section 4: each cell trains its model on the full, the victim and the ablated set
-(the roles) and measures the three synthetic sets. Cells are the unit of parallel work; roles are
-the unit of resumption.
+No Free Lunch, section 4: each cell trains its model on the full, the victim and the ablated set,
+and on the full set without the query (the roles), and measures the synthetic sets. Cells are the
+unit of parallel work; roles are the unit of resumption.
 """
 
 import time
@@ -15,11 +15,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import accounting, assets, datasets, evaluation, models, presets, store, training
+from . import (
+    accounting,
+    assets,
+    attacks,
+    datasets,
+    evaluation,
+    models,
+    presets,
+    references,
+    store,
+    training,
+)
 from .datasets import Dataset, Neighbours, Sample
 from .randomness import generator as stream
 
-ROLES = ("full", "victim", "ablated")
+ROLES = ("full", "victim", "ablated", "omitted")  # the last one if the evaluation asks for it
+NO_ARM = "none"  # of the reference generators, which are not trained
 VERSION = 1  # raise when training changes its meaning: trained cells are then trained again
 
 
@@ -38,8 +50,12 @@ class Cell:
         if self.dataset not in datasets.NAMES:
             allowed = ", ".join(datasets.NAMES)
             raise ValueError(f"data set {self.dataset!r} is unknown; allowed: {allowed}")
-        presets.preset(self.model, self.scale)
-        training.check_arm(self.arm, self.sigma)
+        if self.is_reference:
+            if (self.arm, self.sigma) != (NO_ARM, 0.0):
+                raise ValueError(f"{self.model} is not trained: its arm is {NO_ARM!r}, its sigma 0")
+        else:
+            presets.preset(self.model, self.scale)
+            training.check_arm(self.arm, self.sigma)
         stream(self.seed, "check")
 
     @property
@@ -49,9 +65,19 @@ class Cell:
         return f"{self.model}-{level}-s{self.seed}-{self.scale}"
 
     @property
+    def is_reference(self) -> bool:
+        """Whether the images come from a reference generator instead of a trained model."""
+        return self.model in references.NAMES
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What the cell trains, or draws, and measures."""
+        return ROLES if self.evaluation.one_of_ten else ROLES[:-1]
+
+    @property
     def preset(self) -> Any:
-        """The model's hyper-parameters."""
-        return presets.preset(self.model, self.scale)
+        """The model's hyper-parameters; `None` for a reference generator."""
+        return None if self.is_reference else presets.preset(self.model, self.scale)
 
     @property
     def evaluation(self) -> presets.Evaluation:
@@ -96,6 +122,13 @@ def grid(
         for seed in seeds
     }
     return sorted(cells)
+
+
+def reference_grid(dataset: str, seeds: Sequence[int], scale: str) -> list[Cell]:
+    """The cells of the reference generators, sorted."""
+    return sorted(
+        Cell(dataset, name, NO_ARM, 0.0, seed, scale) for name in references.NAMES for seed in seeds
+    )
 
 
 def parse_sigma(value: str | float) -> tuple[str, float]:
@@ -150,7 +183,7 @@ def _compute(cell: Cell, dataset: Dataset) -> dict[str, Any]:
     sets = datasets.neighbours(
         dataset, presets.PRIVATE_PER_CLASS, generator=stream(cell.seed, "few-shot")
     )
-    runs = {role: _role(cell, dataset, role, getattr(sets, role)) for role in ROLES}
+    runs = {role: _role(cell, dataset, sets, role) for role in cell.roles}
     training_seconds = sum(float(run["core_seconds"]) for run in runs.values())
     began = time.process_time()
     measured = _measure(cell, dataset, sets, runs)
@@ -164,7 +197,7 @@ def _compute(cell: Cell, dataset: Dataset) -> dict[str, Any]:
         "metrics": measured.metrics,
         "core_seconds": round(training_seconds + measuring_seconds, 1),
         "training_core_seconds": round(training_seconds, 1),
-        "images_per_second": round(float(runs["full"]["images_per_second"]), 1),
+        "images_per_second": round(float(runs["full"].get("images_per_second", 0.0)), 1),
     }
     store.write_json(place / "metrics.json", record)
     return record
@@ -184,18 +217,55 @@ def read_arrays(cell: Cell, dataset: Dataset) -> dict[str, np.ndarray] | None:
     return store.read_arrays(folder(cell, dataset) / "arrays.npz")
 
 
-def _role(cell: Cell, dataset: Dataset, role: str, records: Sample) -> dict[str, np.ndarray]:
-    """One training and its synthetic set, from the store if it is there."""
+def _role(cell: Cell, dataset: Dataset, sets: Neighbours, role: str) -> dict[str, np.ndarray]:
+    """One run's synthetic set (and weights, if it trains), from the store if it is there."""
     path = folder(cell, dataset) / f"{role}.npz"
     if (run := store.read_arrays(path)) is not None:
         return run
-    run = train_role(cell, records, classes=len(dataset.classes))
+    records, places = getattr(sets, role), None
+    if role == "omitted":  # the others keep their slots, and with them their random draws
+        places = torch.isin(sets.full.index, records.index).nonzero()[:, 0]
+    if cell.is_reference:
+        run = _draw_role(cell, dataset, records)
+    else:
+        run = train_role(cell, records, classes=len(dataset.classes), places=places)
     store.write_arrays(path, run)
     return run
 
 
-def train_role(cell: Cell, records: Sample, *, classes: int) -> dict[str, np.ndarray]:
-    """Train the cell's model on `records` and sample it, class by class.
+def _asked(cell: Cell, classes: int) -> torch.Tensor:
+    """The labels that a cell's synthetic images are asked for, sorted."""
+    return torch.arange(classes).repeat_interleave(cell.evaluation.per_class)
+
+
+def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.ndarray]:
+    """The set of a reference generator: `images`, `labels` and the time it took."""
+    began = time.process_time()
+    labels = _asked(cell, len(dataset.classes))
+    images = references.images(
+        cell.model,
+        dataset,
+        records,
+        labels,
+        n_per_class=presets.PRIVATE_PER_CLASS,
+        generator=stream(cell.seed, "few-shot"),
+    )
+    seconds = np.float64(time.process_time() - began)
+    return {"images": _bytes(images), "labels": labels.numpy(), "core_seconds": seconds}
+
+
+def _bytes(images: torch.Tensor) -> np.ndarray:
+    return (images[:, 0] * 255).round().byte().numpy()
+
+
+def _images(run: dict[str, np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(run["images"]).float().div(255).unsqueeze(1)
+
+
+def train_role(
+    cell: Cell, records: Sample, *, classes: int, places: torch.Tensor | None = None
+) -> dict[str, np.ndarray]:
+    """Train the cell's model on `records`, in the slots `places`, and sample it class by class.
 
     The roles of a cell share initial weights, noise and sampling draws. Returns `images` uint8
     [N, 28, 28], `labels`, the weights under `weights/`, the history under `history/` and times.
@@ -212,13 +282,14 @@ def train_role(cell: Cell, records: Sample, *, classes: int) -> dict[str, np.nda
         training=cell.preset.training,
         slots=classes * presets.PRIVATE_PER_CLASS,
         seed=cell.seed,
+        places=places,
     )
-    labels = torch.arange(classes).repeat_interleave(cell.evaluation.per_class)
+    labels = _asked(cell, classes)
     trained = time.process_time()
     images = fitted.model.sample(labels, generator=stream(cell.seed, "samples"))
     sampled = time.process_time()
     run = {
-        "images": (images[:, 0] * 255).round().byte().numpy(),
+        "images": _bytes(images),
         "labels": labels.numpy(),
         "core_seconds": np.float64(sampled - began),
         "images_per_second": np.float64(len(labels) / max(sampled - trained, 1e-9)),
@@ -230,18 +301,40 @@ def train_role(cell: Cell, records: Sample, *, classes: int) -> dict[str, np.nda
 
 def _measure(cell: Cell, dataset: Dataset, sets: Neighbours, runs) -> evaluation.Measured:
     """The measures of the synthetic sets, and what the accountant says of the training."""
-
-    def images(role: str) -> torch.Tensor:
-        return torch.from_numpy(runs[role]["images"]).float().div(255).unsqueeze(1)
-
     synthetic = evaluation.Synthetic(
-        *(images(role) for role in ROLES), torch.from_numpy(runs["full"]["labels"])
+        **{role: _images(runs[role]) if role in runs else None for role in ROLES},
+        labels=torch.from_numpy(runs["full"]["labels"]),
     )
+    losses = None if cell.is_reference else _losses(cell, dataset, sets, runs["full"])
     measured = evaluation.measure(
-        dataset, sets, synthetic, evaluation=cell.evaluation, seed=cell.seed
+        dataset, sets, synthetic, losses, evaluation=cell.evaluation, seed=cell.seed
     )
-    metrics = measured.metrics | accounted(cell, classes=len(dataset.classes))
+    metrics = measured.metrics
+    if not cell.is_reference:
+        metrics = metrics | accounted(cell, classes=len(dataset.classes))
     return evaluation.Measured(evaluation.check_metrics(metrics), measured.arrays)
+
+
+def _losses(cell: Cell, dataset: Dataset, sets: Neighbours, run) -> evaluation.Losses:
+    """What the trained model of the full run says of the private and of the hold-out images."""
+    model = trained_model(cell, run, classes=len(dataset.classes))
+    holdout = datasets.holdout(dataset, cell.evaluation.per_class)
+    return evaluation.Losses(
+        *(
+            attacks.loss_scores(
+                model, group.images, group.labels, generator=stream(cell.seed, "evaluation/losses")
+            )
+            for group in (sets.full, holdout)
+        )
+    )
+
+
+def trained_model(cell: Cell, run: dict[str, np.ndarray], *, classes: int) -> models.Generative:
+    """The model of a run, from the weights that `train_role` returned."""
+    model = models.build(cell.model, cell.scale, classes=classes, generator=stream(0, "empty"))
+    weights = {k.removeprefix("weights/"): v for k, v in run.items() if k.startswith("weights/")}
+    model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+    return model.eval()
 
 
 def accounted(cell: Cell, *, classes: int) -> dict[str, float]:

@@ -114,14 +114,26 @@ def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
     return (predict(classifier, images) == labels).double().mean().item()
 
 
-def balanced_accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Mean over the classes in `labels` of the share predicted right, in [0, 1].
-
-    Unlike `accuracy`, not moved by how often a class occurs in the test set.
-    """
+def class_accuracies(classifier: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """The share predicted right of each class in `labels`, float64 [classes], in their order."""
     labels = check_labels(labels, len(images))
     right = (predict(classifier, images) == labels).double()
-    return torch.stack([right[labels == c].mean() for c in labels.unique()]).mean().item()
+    return torch.stack([right[labels == c].mean() for c in labels.unique()])
+
+
+def balanced_accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The mean of `class_accuracies`: unlike `accuracy`, not moved by how often a class occurs."""
+    return class_accuracies(classifier, images, labels).mean().item()
+
+
+def rescaled_paper(images: Tensor, test_images: Tensor) -> Tensor:
+    """Images brought to the mean and deviation of the test images, as the authors do (D18).
+
+    That is a leak from the test set. Both [N, 1, H, W] in [0, 1]; the result is cut to [0, 1].
+    """
+    images, test_images = check_images(images), check_images(test_images, "test images")
+    scale = test_images.std() / images.std().clamp(min=1e-6)
+    return ((images - images.mean()) * scale + test_images.mean()).clamp(0, 1)
 
 
 def conditional_consistency(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from helpers import accounting, attacks
+from helpers import accounting, attacks, models
 
 
 def rng(seed=0):
@@ -133,3 +133,39 @@ def test_the_audit_refuses_bad_scores():
         attacks.epsilon_lower([1.0, math.nan], [0.0], delta=0.1)
     with pytest.raises(ValueError, match="at least 1"):
         attacks.membership_inference([], [0.0])
+
+
+class _Remembers:
+    """A model whose loss is 0 on the images it was given, 1 on others, plus its own randomness."""
+
+    def __init__(self, images):
+        self.known = {tuple(image.flatten().tolist()) for image in images}
+
+    def randomness(self, n, *, generator):
+        return torch.randn(n, generator=generator)
+
+    def losses(self, images, labels, randomness):
+        seen = [tuple(image.flatten().tolist()) in self.known for image in images]
+        return 1.0 - torch.tensor(seen).float() + randomness
+
+
+def test_the_loss_attack_finds_what_the_model_remembers_and_averages_its_randomness():
+    candidates = images(40)
+    labels = torch.zeros(40, dtype=torch.long)
+    model = _Remembers(candidates[:20])
+    for draws, deviation in ((1, 1.0), (64, 1 / 8)):
+        scores = attacks.loss_scores(model, candidates, labels, generator=rng(), draws=draws)
+        assert scores.shape == (40,)
+        assert np.std(scores[:20]) == pytest.approx(deviation, rel=0.4)
+    assert attacks.membership_inference(scores[:20], scores[20:]).auc > 0.99
+
+
+@pytest.mark.parametrize("name", ["vae", "gan", "ddpm"])
+def test_the_loss_attack_takes_every_model(name):
+    model = models.build(name, "smoke", classes=10, generator=rng())
+    candidates = torch.rand(7, 1, 28, 28, generator=rng())
+    labels = torch.arange(7)
+    first, again = (
+        attacks.loss_scores(model, candidates, labels, generator=rng(1), draws=3) for _ in range(2)
+    )
+    assert first.shape == (7,) and np.isfinite(first).all() and (first == again).all()

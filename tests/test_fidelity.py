@@ -76,12 +76,19 @@ def test_frechet_distance_refuses(real, synthetic, message):
         fidelity.frechet_distance(real, synthetic)
 
 
-def test_inception_score_is_torch_fidelitys_with_one_split():
+@pytest.mark.parametrize("splits", [1, 10])
+def test_inception_score_is_torch_fidelitys(splits):
     logits = 3 * torch.randn(200, 10, generator=rng())
-    reference = isc_features_to_metric(logits.double(), splits=1, shuffle=False)
-    value = fidelity.inception_score(logits)
+    reference = isc_features_to_metric(logits.double(), splits=splits, shuffle=False)
+    value = fidelity.inception_score(logits, splits)
     assert value == pytest.approx(reference["inception_score_mean"], rel=1e-9)
+
+
+def test_inception_score_does_not_depend_on_order_and_falls_with_splits():
+    logits = 3 * torch.randn(200, 10, generator=rng())
+    value = fidelity.inception_score(logits)
     assert fidelity.inception_score(logits.flip(0)) == pytest.approx(value, rel=1e-10)
+    assert fidelity.inception_score(logits, splits=10) < value
 
 
 def test_inception_score_runs_from_one_to_the_number_of_classes():

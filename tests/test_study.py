@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from helpers import datasets, evaluation, execution, presets, results, study
+from helpers.randomness import generator as stream
 from helpers.study import Cell
 
 
@@ -77,11 +78,11 @@ def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
     trained = []
     real = study.train_role
 
-    def interrupted(cell, records, *, classes):
+    def interrupted(cell, records, **others):
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(len(records.images))
-        return real(cell, records, classes=classes)
+        return real(cell, records, **others)
 
     monkeypatch.setattr(study, "train_role", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -89,10 +90,10 @@ def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
     monkeypatch.setattr(
         study,
         "train_role",
-        lambda cell, records, *, classes: trained.append(0) or real(cell, records, classes=classes),
+        lambda cell, records, **others: trained.append(0) or real(cell, records, **others),
     )
     resumed = study.run_cell(CELL)
-    assert trained == [100, 91, 0]  # full, victim; then only the ablated run was missing
+    assert trained == [100, 91, 0, 0]  # full, victim; then only the other two were missing
     shutil.rmtree(study.runs_root())
     monkeypatch.setattr(study, "train_role", real)
     assert study.run_cell(CELL)["metrics"] == resumed["metrics"]
@@ -190,3 +191,32 @@ def test_presets_exist_for_every_model_and_scale():
         for scale in presets.SCALES:
             assert presets.preset(model, scale).training.steps > 0
             assert presets.EVALUATIONS[scale].per_class > 0
+
+
+def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypatch):
+    seen = {}
+
+    def watch(cell, records, *, classes, places=None):
+        seen[len(records.images)] = records.index, places
+        raise KeyboardInterrupt
+
+    dataset = datasets.load("digits")
+    sets = datasets.neighbours(dataset, 10, generator=stream(0, "few-shot"))
+    monkeypatch.setattr(study, "train_role", watch)
+    for role in ("full", "omitted"):
+        with pytest.raises(KeyboardInterrupt):
+            study._role(CELL, dataset, sets, role)
+    (full, none), (omitted, places) = seen[100], seen[99]
+    assert none is None and torch.equal(full[places], omitted)
+    assert sets.query.index.item() not in omitted
+
+
+def test_a_trained_model_comes_back_from_its_weights(home):
+    run = study.train_role(
+        CELL,
+        datasets.few_shot(datasets.load("digits"), 10, generator=stream(0, "few-shot")),
+        classes=10,
+    )
+    model = study.trained_model(CELL, run, classes=10)
+    images = model.sample(torch.from_numpy(run["labels"]), generator=stream(0, "samples"))
+    assert np.array_equal((images[:, 0] * 255).round().byte().numpy(), run["images"])

@@ -102,3 +102,21 @@ def test_conditional_consistency_falls_when_the_label_is_not_heeded(classifier):
     ignored = utility.conditional_consistency(classifier, images, labels.roll(10))
     assert heeded > 0.95
     assert ignored < 0.5
+
+
+def test_accuracies_by_class_are_shares_of_each_class(classifier):
+    images, labels = bars(90, seed=3)
+    swapped = labels.clone()
+    swapped[labels == 2] = 0  # the images of class 2 are now called 0
+    first, second = utility.class_accuracies(classifier, images, swapped).tolist()
+    assert first == pytest.approx(0.5, abs=0.05) and second > 0.9
+
+
+def test_images_rescaled_as_the_authors_do_have_the_statistics_of_the_test_set():
+    images = 0.4 + 0.1 * torch.rand(50, 1, 28, 28, generator=rng())
+    test = 0.5 + 0.2 * torch.rand(50, 1, 28, 28, generator=rng(1))
+    rescaled = utility.rescaled_paper(images, test)
+    assert rescaled.mean().item() == pytest.approx(test.mean().item(), abs=1e-4)
+    assert rescaled.std().item() == pytest.approx(test.std().item(), abs=1e-4)
+    constant = utility.rescaled_paper(torch.zeros(2, 1, 28, 28), test)
+    assert constant.min() >= 0 and constant.max() <= 1

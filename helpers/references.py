@@ -1,0 +1,56 @@
+"""Reference generators: what is measured as if a model had made it, without any training.
+
+They anchor every scale. `real` gives other real images (what a perfect generator would score: the
+real-against-real floor), `copies` the training images themselves (perfect fidelity, no privacy),
+`means` the blurred mean of each class (no detail, no diversity, and still pleasing to PSNR).
+"""
+
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from . import datasets
+from .datasets import Dataset, Sample
+
+NAMES = ("real", "copies", "means")
+
+
+def images(
+    name: str,
+    dataset: Dataset,
+    records: Sample,
+    labels: Tensor,
+    *,
+    n_per_class: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Images [N, 1, 28, 28] in [0, 1] for `labels` [N], sorted, by the reference `name`.
+
+    `records` are the training images, `n_per_class` how many of each class a full set has, and
+    `generator` the one the full set is drawn with: `real` draws on, so it never repeats a private
+    image and does not depend on `records`. Raises `ValueError` if a class has too few images.
+    """
+    counts = torch.bincount(labels, minlength=len(dataset.classes))
+    if name == "real":
+        most = n_per_class + int(counts.max())
+        fresh = datasets.few_shot(dataset, most, generator=generator).images
+        classes = zip(fresh.split(most), counts.tolist(), strict=True)
+        return torch.cat([group[n_per_class:][:count] for group, count in classes])
+    make = {"copies": _copies, "means": _means}[name]
+    groups = ((_of_class(records, c), count) for c, count in enumerate(counts.tolist()))
+    return torch.cat([make(group, count) for group, count in groups])
+
+
+def _of_class(records: Sample, label: int) -> Tensor:
+    """The records of a class; all of them if there is none, for want of better."""
+    chosen = records.labels == label
+    return records.images[chosen] if chosen.any() else records.images
+
+
+def _copies(group: Tensor, count: int) -> Tensor:
+    return group[torch.arange(count) % len(group)]
+
+
+def _means(group: Tensor, count: int) -> Tensor:
+    mean = gaussian_blur(group.mean(dim=0, keepdim=True), kernel_size=5, sigma=1.0)
+    return mean.expand(count, -1, -1, -1).clamp(0, 1)

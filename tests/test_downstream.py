@@ -1,0 +1,124 @@
+"""What training sets are worth to a classifier: TSTR, TRI's settings, the ceiling, the judge."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from helpers import augmentation, datasets, downstream, utility
+from helpers.augmentation import TrainingSet
+from helpers.presets import Classifier, Evaluation
+from helpers.randomness import generator as stream
+
+EVALUATION = Evaluation(
+    per_class=3,
+    neighbors=3,
+    classifier=Classifier((8, 16), steps=40, batch_size=32),
+    judge=Classifier((8, 16), steps=60, batch_size=32),
+    classifier_seeds=2,
+    multiples=(1, 2),
+    attacked=2,
+)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+@pytest.fixture(scope="module")
+def private(digits):
+    sample = datasets.few_shot(digits, 5, generator=stream(0, "few-shot"))
+    return TrainingSet(sample.images, sample.labels)
+
+
+@pytest.fixture(scope="module")
+def published(digits):
+    sample = datasets.few_shot(digits, 10, generator=stream(1, "few-shot"))
+    return TrainingSet(sample.images, sample.labels)
+
+
+def test_tstr_is_the_mean_over_classifiers_on_the_full_test_set(digits, published):
+    metrics, by_class = downstream.train_on_synthetic(digits, published, EVALUATION, seed=0)
+    classifiers = [
+        utility.train_classifier(
+            *published, 10, preset=EVALUATION.classifier, generator=stream(0, purpose)
+        )
+        for purpose in ("evaluation/classifier", "evaluation/classifier/1")
+    ]
+    accuracies = [utility.accuracy(c, digits.test_images, digits.test_labels) for c in classifiers]
+    assert metrics["accuracy"] == pytest.approx(sum(accuracies) / 2)
+    spread = torch.tensor(accuracies, dtype=torch.float64).std().item()
+    assert metrics["accuracy_deviation"] == pytest.approx(spread)
+    assert metrics["balanced_accuracy"] == pytest.approx(by_class.mean().item())
+    assert 0 <= metrics["adversarial_accuracy"] <= metrics["adversarial_accuracy_paper"] <= 1
+
+
+def test_settings_cover_every_mixture_at_every_multiple(digits, private, published):
+    metrics = downstream.settings(digits, private, published, EVALUATION, seed=0)
+    named = {name for name in metrics if name.startswith("accuracy_")}
+    mixtures = ("synthetic", "real_synthetic", "combined")
+    expected = {f"accuracy_{name}_{m}x" for name in mixtures for m in (1, 2)}
+    assert named == expected | {"accuracy_combined_unflipped_1x"}
+    assert {n for n in metrics if n.startswith("relative_distance")} == {
+        f"relative_distance_{name}_1x" for name in (*mixtures, "combined_unflipped")
+    }
+
+
+def test_a_mixture_is_trained_on_the_set_it_names(digits, private, published):
+    metrics = downstream.settings(digits, private, published, EVALUATION, seed=0)
+    mixed = augmentation.training_set(
+        "real+synthetic",
+        private,
+        published,
+        multiple=2,
+        generator=stream(0, "evaluation/real+synthetic"),
+    )
+    classifier = utility.train_classifier(
+        *mixed, 10, preset=EVALUATION.classifier, generator=stream(0, "evaluation/classifier")
+    )
+    value = utility.accuracy(classifier, digits.test_images, digits.test_labels)
+    assert metrics["accuracy_real_synthetic_2x"] == pytest.approx(value)
+
+
+def test_the_ceiling_is_computed_once_per_seed(home, digits, private, monkeypatch):
+    first = downstream.ceiling(digits, private, EVALUATION, seed=0)
+    assert {"accuracy_real", "accuracy_geometric", "accuracy_geometric_unflipped"} <= set(first)
+    calls = []
+    monkeypatch.setattr(utility, "train_classifier", lambda *a, **k: calls.append(a))
+    assert downstream.ceiling(digits, private, EVALUATION, seed=0) == first and not calls
+    with pytest.raises((TypeError, AttributeError)):  # another seed has another ceiling
+        downstream.ceiling(digits, private, EVALUATION, seed=1)
+    assert calls
+
+
+def test_without_tri_the_ceiling_is_the_real_images_alone(home, digits, private):
+    plain = dataclasses.replace(EVALUATION, multiples=(), attacked=0)
+    metrics = downstream.ceiling(digits, private, plain, seed=0)
+    assert set(metrics) == {"accuracy_real", "accuracy_deviation_real"}
+
+
+def test_the_judge_is_kept_and_is_right_about_real_images(home, digits, monkeypatch):
+    judge = downstream.judge(digits, EVALUATION.judge)
+    monkeypatch.setattr(utility, "train_classifier", None)
+    again = downstream.judge(digits, EVALUATION.judge)
+    test = digits.test_images, digits.test_labels
+    assert torch.equal(utility.predict(judge, test[0]), utility.predict(again, test[0]))
+    assert utility.conditional_consistency(judge, *test) > 0.8
+    shuffled = test[1].roll(50)
+    assert utility.conditional_consistency(judge, test[0], shuffled) < 0.2
+
+
+def test_a_damaged_judge_is_trained_again(home, digits):
+    downstream.judge(digits, EVALUATION.judge)
+    (path,) = (home / "runs" / "digits" / "baselines").glob("judge-*.npz")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="damaged"):
+        downstream.judge(digits, EVALUATION.judge)
+    assert path.stat().st_size > 100
