@@ -72,19 +72,22 @@ def ours(batch: Batch, sigma: float = 1.0) -> Callable[[], list[Tensor]]:
 def opacus_hooks(batch: Batch) -> Callable[[], list[Tensor]]:
     """Per-record gradients of every parameter, clipped and summed as Opacus' optimiser does."""
     GradSampleModule(batch.model.noised, loss_reduction="sum")
+    return lambda: sum_by_hooks(batch.parameters, batch.losses(), C, batch.draws)[0]
 
-    def step() -> list[Tensor]:
-        for p in batch.parameters:
-            p.grad = p.grad_sample = None
-        (batch.losses().sum() / batch.draws).backward()
-        samples = [p.grad_sample for p in batch.parameters]
-        if batch.draws > 1:
-            samples = [g.unflatten(0, (-1, batch.draws)).sum(1) for g in samples]
-        norms = torch.stack([g.flatten(1).norm(2, dim=1) for g in samples], 1).norm(2, dim=1)
-        factors = (C / (norms + 1e-6)).clamp(max=1.0)
-        return [torch.einsum("i,i...", factors, g) for g in samples]
 
-    return step
+def sum_by_hooks(
+    parameters: list[Tensor], losses: Tensor, bound: float, draws: int
+) -> tuple[list[Tensor], Tensor]:
+    """The clipped sum and the norms [n], the parameters being those of a `GradSampleModule`."""
+    for p in parameters:
+        p.grad = p.grad_sample = None
+    (losses.sum() / draws).backward()
+    samples = [p.grad_sample for p in parameters]
+    if draws > 1:
+        samples = [g.unflatten(0, (-1, draws)).sum(1) for g in samples]
+    norms = torch.stack([g.flatten(1).norm(2, dim=1) for g in samples], 1).norm(2, dim=1)
+    factors = (bound / (norms + 1e-6)).clamp(max=1.0)
+    return [torch.einsum("i,i...", factors, g) for g in samples], norms
 
 
 def opacus_ghost(batch: Batch) -> Callable[[], list[Tensor]] | None:
