@@ -12,14 +12,10 @@ This module does not know what the metrics make of features. Nothing here uses r
 
 import functools
 import hashlib
-import os
-import tempfile
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,7 +31,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 )
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from . import assets, weights
+from . import assets, store, weights
 from .inputs import check_images
 
 BATCH = 8  # activations of 8 large images about fit a core's cache; 32 is up to a third slower
@@ -74,19 +70,26 @@ def lite0_logits(images: Tensor) -> Tensor:
 def cached(images: Tensor, extract: Callable[[Tensor], Tensor]) -> Tensor:
     """`extract(images)`, from `data/runs/features` if these images have been there before.
 
-    For real images, which every cell is compared with. `extract` is one of this module's functions.
-    A damaged file is computed anew, with a warning.
+    `extract` is one of this module's functions. Equal images are looked at once. A damaged file is
+    computed anew, with a warning.
     """
     images = check_images(images)
     path = _cache_path(images, extract.__name__)
-    if path.is_file():
-        try:
-            return torch.from_numpy(_read(path, len(images)))
-        except (ValueError, OSError, EOFError) as error:
-            warnings.warn(f"{path} is damaged ({error}); computing it anew", stacklevel=2)
-    features = extract(images)
-    _write(path, features.numpy())
+    kept = store.read_arrays(path)
+    if kept is not None and len(kept["features"]) == len(images):
+        return torch.from_numpy(kept["features"])
+    distinct, place = _distinct(images)
+    features = extract(distinct)[place]
+    store.write_arrays(path, {"features": features.numpy()})
     return features
+
+
+def _distinct(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The images without repetitions, in their order, and where each of [N] is among them."""
+    first: dict[bytes, int] = {}
+    place = [first.setdefault(image.numpy().tobytes(), len(first)) for image in images]
+    rows = [place.index(number) for number in range(len(first))]
+    return images[rows], torch.tensor(place)
 
 
 # Input
@@ -224,20 +227,4 @@ def _lite0_features(batch: Tensor) -> Tensor:
 def _cache_path(images: Tensor, extractor: str) -> Path:
     digest = hashlib.sha256(f"{CACHE_VERSION}/{extractor}/{list(images.shape)}".encode())
     digest.update(images.contiguous().numpy())
-    return assets.root() / "runs" / "features" / f"{extractor}-{digest.hexdigest()[:24]}.npy"
-
-
-def _read(path: Path, rows: int) -> np.ndarray:
-    features = np.load(path, allow_pickle=False)
-    if features.dtype != np.float32 or features.ndim != 2 or len(features) != rows:
-        raise ValueError(f"{features.dtype} {features.shape} instead of float32, {rows} rows")
-    return features
-
-
-def _write(path: Path, features: np.ndarray) -> None:
-    """Save under a temporary name and rename, so that no reader sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npy")
-    with os.fdopen(handle, "wb") as stream:
-        np.save(stream, features)
-    Path(temporary).replace(path)
+    return assets.root() / "runs" / "features" / f"{extractor}-{digest.hexdigest()[:24]}.npz"
