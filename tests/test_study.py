@@ -99,33 +99,6 @@ def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
     assert study.run_cell(CELL)["metrics"] == resumed["metrics"]
 
 
-@pytest.mark.parametrize("name", ["full.npz", "metrics.json", "arrays.npz"])
-def test_a_damaged_file_of_a_cell_is_made_again(home, name):
-    first = study.run_cell(CELL)
-    path = study.folder(CELL, datasets.load("digits")) / name
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    if name == "full.npz":  # read only when something is missing behind it
-        (path.parent / "metrics.json").unlink()
-    with pytest.warns(UserWarning, match="damaged"):
-        execution.run([CELL], progress=False)
-    again = study.run_cell(CELL)
-    assert again["metrics"] == first["metrics"]
-    assert results.obtain([CELL]).arrays(CELL)["samples"].shape == (10, 3, 28, 28)
-
-
-def test_one_and_two_workers_give_the_same_table(home, tmp_path_factory, monkeypatch):
-    cells = study.grid("digits", ["vae"], ["sgd", 0.5], [0, 1], "smoke")
-    assert execution.run(cells, workers=1, progress=False) == []
-    one = results.collect(cells).read_bytes()
-    assert results.collect(cells).read_bytes() == one
-    other = tmp_path_factory.mktemp("other")
-    monkeypatch.setenv("NFL_HOME", str(other))
-    assert execution.run(reversed(cells), workers=2, progress=False) == []
-    assert results.collect(cells).read_bytes() == one
-    assert results.collect(cells).is_relative_to(other)
-
-
 def test_collected_results_need_no_data_set(home, monkeypatch):
     execution.run([CELL], progress=False)
     results.collect([CELL])
@@ -147,21 +120,6 @@ def test_results_of_other_images_are_not_mixed(home):
     path.write_text(path.read_text().replace(datasets.load("digits").checksum, "0" * 64))
     with pytest.raises(ValueError, match="other images of digits"):
         results.collect([CELL])
-
-
-def test_a_failing_cell_is_named_and_the_others_are_computed(home, monkeypatch):
-    cells = study.grid("digits", ["vae"], [0.5], [0, 1], "smoke")
-    real = study.run_cell
-
-    def failing(cell):
-        if cell.seed == 0:
-            raise RuntimeError("no memory for seed 0")
-        return real(cell)
-
-    monkeypatch.setattr(study, "run_cell", failing)
-    failures = execution.run(cells, progress=False)
-    assert [(f.cell.seed, f.cause) for f in failures] == [(0, "RuntimeError: no memory for seed 0")]
-    assert study.read_record(cells[1], datasets.load("digits")) is not None
 
 
 def test_a_metric_that_is_no_number_fails_the_cell():

@@ -1,0 +1,461 @@
+"""Running many cells for real: kills, crashes, damage, full disks, several processes, a cluster.
+
+All at the scale `smoke` on digits. The end is the same every time: the table of a study that
+nothing disturbed, byte by byte.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from helpers import datasets, execution, results, status, store, study
+from helpers.cli import main
+
+AXES = (["vae"], [0.5], [0, 1, 2], "smoke")
+COMMAND = ["study", "--dataset", "digits", "--models", "vae", "--sigmas", "0.5"]
+COMMAND += ["--scale", "smoke"]  # the default seeds are 0 1 2
+WHOLE = Path("runs", "results", "digits.csv")
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return study.grid("digits", *AXES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, cells):
+    """A data folder with the finished study, computed in this process, last cell first."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NFL_HOME", str(home))
+        assert execution.run(reversed(cells), progress=False) == []
+        results.collect(cells)
+    return home
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty data folder."""
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def finished(undisturbed, home):
+    """A data folder of one's own with the finished study."""
+    shutil.copytree(undisturbed, home, dirs_exist_ok=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def expected(undisturbed):
+    """The table of the undisturbed study."""
+    return (undisturbed / WHOLE).read_bytes()
+
+
+# Processes: forked from one that has imported everything, so that a start takes no time
+
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["helpers.execution", "helpers.results", "helpers.cli"])
+
+
+def _study(home: Path, arguments: list[str]) -> None:
+    """A study in a process group of its own; what it says goes to `log` in its data folder."""
+    os.setsid()
+    os.environ["NFL_HOME"] = str(home)
+    log = os.open(home / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    sys.exit(main(arguments))
+
+
+def start(home: Path, *more: str) -> multiprocessing.Process:
+    process = FORKS.Process(target=_study, args=(home, [*COMMAND, *more]))
+    process.start()
+    wait_until(lambda: process.exitcode is not None or os.getpgid(process.pid) == process.pid)
+    return process
+
+
+def finish(process: multiprocessing.Process, home: Path, code: int = 0) -> str:
+    process.join(120)
+    said = (home / "log").read_text()
+    assert process.exitcode == code, said
+    return said
+
+
+def in_flight(home: Path) -> list[status.Heartbeat]:
+    """The cells being computed."""
+    folders = (home / "runs" / "digits").glob("*-smoke-*")
+    return [beat for folder in folders for beat in status.heartbeats(folder) if beat.alive]
+
+
+def wait_until(condition, seconds: float = 60):
+    """The first true value of `condition()`."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return value
+
+
+def test_ten_kills_at_random_moments_lose_nothing(home, expected):
+    chance, kills = random.Random(5), 0
+    while kills < 10:
+        process = start(home)
+        process.join(chance.uniform(0.05, 2.0))
+        if process.exitcode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+            kills += 1
+        else:  # it was finished: take a finished cell away, so that there is more to kill
+            assert process.exitcode == 0
+            shutil.rmtree(chance.choice(sorted((home / "runs" / "digits").glob("*-smoke-*"))))
+    finish(start(home), home)
+    assert (home / WHOLE).read_bytes() == expected
+
+
+def test_two_studies_share_a_grid(home, expected):
+    both = [start(home) for _ in range(2)]
+    for process in both:
+        finish(process, home)
+    assert (home / WHOLE).read_bytes() == expected
+    assert not list(home.rglob("running.*"))
+
+
+def test_two_workers_end_with_their_parent_and_one_may_die(home, expected):
+    process = start(home, "--workers", "2")
+    workers = {beat.pid for beat in wait_until(lambda: in_flight(home))}
+    assert process.pid not in workers
+    os.kill(process.pid, signal.SIGKILL)  # the parent alone
+    process.join()
+    wait_until(lambda: not in_flight(home), seconds=15)
+
+    process = start(home, "--workers", "2")
+    os.kill(wait_until(lambda: in_flight(home))[0].pid, signal.SIGKILL)
+    finish(process, home)
+    assert (home / WHOLE).read_bytes() == expected
+
+
+@pytest.fixture
+def cluster(tmp_path_factory):
+    """The address of a Dask scheduler with two worker processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    folder = tmp_path_factory.mktemp("cluster")
+    log = (folder / "log").open("w")
+    port = address.rpartition(":")[2]
+    commands = [["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]]
+    worker = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    commands += [worker, worker]
+    dask = [sys.executable, "-m", "dask"]
+    processes = [
+        subprocess.Popen([*dask, *command], cwd=folder, stdout=log, stderr=log)
+        for command in commands
+    ]
+    yield address
+    for process in reversed(processes):
+        process.kill()
+        process.wait()
+    log.close()
+
+
+def test_a_cluster_computes_the_same_though_a_worker_is_killed(home, expected, cluster):
+    def reachable():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", int(cluster.rpartition(":")[2]))) == 0
+
+    wait_until(reachable)
+    process = start(home, "--scheduler", cluster)
+    victim = wait_until(lambda: in_flight(home))[0]
+    assert victim.pid != process.pid
+    os.kill(victim.pid, signal.SIGKILL)
+    finish(process, home)
+    assert (home / WHOLE).read_bytes() == expected
+
+
+def test_a_scheduler_that_is_not_there_is_one_error_within_seconds(home, capsys):
+    began = time.monotonic()
+    assert main([*COMMAND, "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    assert time.monotonic() - began < 10
+    *_, said = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith("error: no Dask scheduler answers at tcp://127.0.0.1:9")
+    with pytest.raises(ValueError, match="give its address as in tcp://host:8786"):
+        execution.run(study.grid("digits", *AXES), scheduler="nonsense", progress=False)
+
+
+# Damage
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage"])
+def test_damaged_files_are_made_again(finished, cells, expected, damage):
+    folder = study.folder(cells[0], datasets.load("digits"))
+    results_folder = (finished / WHOLE).parent
+    files = [folder / name for name in ("full.npz", "metrics.json", "arrays.npz")]
+    files += [folder / "failed.json", finished / WHOLE, results_folder / "digits.json"]
+    files += [results_folder / "digits" / f"{cells[1].name}.npz"]
+    for path in files:
+        content = path.read_bytes() if path.exists() else b"{}"
+        half = content[: len(content) // 2]
+        path.write_bytes({"truncated": half, "emptied": b"", "garbage": b"\x00\xffno"}[damage])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert main(COMMAND) == 0
+    assert sum("damaged" in str(warning.message) for warning in caught) >= 2
+    assert (finished / WHOLE).read_bytes() == expected
+    again = [path.read_bytes() for path in files if path.suffix == ".npz"]
+    whole = [finished_copy(path, finished) for path in files if path.suffix == ".npz"]
+    assert [len(content) > 100 for content in again] == whole
+
+
+def finished_copy(path: Path, home: Path) -> bool:
+    """Whether the archive can be read."""
+    return store.read_arrays(path) is not None
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "arrays.npz"])
+def test_a_lost_file_of_a_finished_cell_costs_a_measurement_only(
+    finished, cells, expected, name, monkeypatch
+):
+    (study.folder(cells[0], datasets.load("digits")) / name).unlink()
+    monkeypatch.setattr(study, "train_role", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert execution.run(cells, progress=False) == []
+    assert results.collect(cells).read_bytes() == expected
+
+
+# A store that cannot be written
+
+
+@pytest.fixture
+def disk(home):
+    """A small disk of its own at the data folder, as a function of its options."""
+    mounted = []
+
+    def mount(options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(home)]
+        if "remount" not in options and subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("only root may mount a disk to fill")
+        if "remount" in options:
+            subprocess.run(command, check=True)
+        mounted.append(home)
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(home)], check=True)
+
+
+def error_of(capsys, arguments: list[str]) -> str:
+    """The one line that a study that cannot be kept says."""
+    assert main(arguments) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if "cell" not in line]
+    assert len(said) == 1 and said[0].startswith("error: "), said
+    return said[0]
+
+
+def test_a_full_disk_is_one_error_and_finished_cells_are_kept(
+    disk, home, undisturbed, cells, expected, capsys
+):
+    disk("size=2m")
+    shutil.copytree(undisturbed, home, dirs_exist_ok=True)
+    kept, lost = (study.folder(cell, datasets.load("digits")) for cell in cells[:2])
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    shutil.rmtree(lost)
+    filler = home / "filler"
+    with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+            file.flush()
+    said = error_of(capsys, COMMAND)
+    assert "cannot be written: No space left on device (" in said and " free" in said
+    assert "Make room there, or set NFL_HOME" in said
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    filler.unlink()
+    assert main(COMMAND) == 0
+    assert (home / WHOLE).read_bytes() == expected
+
+
+def test_a_file_that_may_not_grow_is_one_error_too(home, capsys):
+    """As under a quota; this needs no root."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        said = error_of(capsys, COMMAND)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "full.npz cannot be written: File too large" in said
+    assert not [path for path in home.rglob("*.npz.*") if path.is_file()]
+
+
+def test_a_read_only_store_answers_but_does_not_compute(disk, home, undisturbed, cells, capsys):
+    disk("size=9m")
+    shutil.copytree(undisturbed, home, dirs_exist_ok=True)
+    shutil.rmtree(study.folder(cells[0], datasets.load("digits")))
+    disk("remount,ro")
+    assert main([*COMMAND, "--status"]) == 0
+    rows = [row.split() for row in capsys.readouterr().out.splitlines()]
+    assert ["all", "2", "0", "0", "1"] in rows
+    assert main([*COMMAND[:-2], "--seeds", "1", "2", "--scale", "smoke"]) == 0
+    said = error_of(capsys, COMMAND)
+    assert "Read-only file system. Make the folder writable, or set NFL_HOME" in said
+
+
+def test_a_data_folder_that_is_a_file_is_one_error(home, monkeypatch, capsys):
+    (home / "file").write_text("")
+    monkeypatch.setenv("NFL_HOME", str(home / "file"))
+    assert "cannot be written: " in error_of(capsys, COMMAND)
+
+
+# Failures
+
+
+def failing(error: Exception, seed: int = 0):
+    """`run_cell` that fails with `error` for one seed, and keeps count."""
+    real = study.run_cell
+
+    def run_cell(cell):
+        run_cell.called += 1
+        if cell.seed == seed:
+            raise error
+        return real(cell)
+
+    run_cell.called = 0
+    return run_cell
+
+
+@pytest.fixture
+def one_missing(finished, cells):
+    """The finished study without its first cell."""
+    shutil.rmtree(study.folder(cells[0], datasets.load("digits")))
+    return finished
+
+
+def test_a_failed_cell_is_named_and_tried_again_when_asked(
+    one_missing, cells, expected, capsys, monkeypatch
+):
+    run_cell = failing(ArithmeticError("metrics fid are\nnot finite"))
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "run_cell", run_cell)
+        for attempt in (1, 2):  # the second time it is left alone, and named all the same
+            assert main(COMMAND) == 1
+            assert run_cell.called == 1
+            said = capsys.readouterr()
+            cause = f"failed: digits {cells[0].name}: ArithmeticError: metrics fid are not finite"
+            assert cause in said.err and "--retry-failed" in said.err, attempt
+            assert "2 of 3 cells done" in said.out
+        assert main([*COMMAND, "--retry-failed"]) == 1 and run_cell.called == 2
+        monkeypatch.setattr(status, "program", lambda: "another")
+        assert main(COMMAND) == 1 and run_cell.called == 3  # a changed program may do better
+    assert main([*COMMAND, "--retry-failed"]) == 0
+    assert (one_missing / WHOLE).read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        MemoryError("no room"),
+        RuntimeError("can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_what_a_machine_lacked_is_tried_again_by_every_run(one_missing, cells, monkeypatch, error):
+    run_cell = failing(error)
+    monkeypatch.setattr(study, "run_cell", run_cell)
+    for times in (1, 2):
+        (failure,) = execution.run(cells, progress=False)
+        assert failure.cell == cells[0] and run_cell.called == times
+
+
+def test_a_failing_cell_does_not_stop_the_others(home, cells, monkeypatch):
+    monkeypatch.setattr(study, "run_cell", failing(RuntimeError("no luck with seed 0")))
+    (failure,) = execution.run(cells[:2], progress=False)
+    assert failure == execution.Failure(cells[0], "RuntimeError: no luck with seed 0")
+    assert study.read_record(cells[1], datasets.load("digits")) is not None
+
+
+# Status
+
+
+def test_status_tells_done_running_failed_and_missing(finished, cells, capsys):
+    done, failed, running = (status.place(cell) for cell in cells)
+    for place in (failed, running):
+        (place.path / "metrics.json").unlink()
+        (place.path / f"{place.roles[-1]}.npz").unlink()
+    beat = status.heartbeat_path(running.path)
+    beat.write_text("{}")
+    store.write_json(
+        failed.path / "failed.json", {"cause": "bad luck", "key": failed.key, "lasting": True}
+    )
+    command = [*COMMAND[:-2], "--seeds", "0", "1", "2", "3", "--scale", "smoke", "--status"]
+    assert main([*command, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["counts"] == {"done": 1, "running": 1, "failed": 1, "missing": 1}
+    kept = len(done.roles) - 1
+    assert [len(each["roles"]) for each in answer["cells"]] == [kept + 1, kept, kept, 0]
+    record = store.read_json(done.path / "metrics.json")
+    per_role = record["training_core_seconds"] / len(done.roles)
+    left = 3 * record["core_seconds"] - 2 * kept * per_role
+    assert answer["core_seconds_left"] == pytest.approx(left, abs=0.1)
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert f"failed: digits {failed.name}: bad luck" in said
+    assert f"running: digits {running.name}: on {socket.gethostname()}, process" in said
+    # A process that is gone, or has long given no sign of life, is not running.
+    os.utime(beat, (0, 0))
+    assert status.standing(running).state == "missing"
+    beat.rename(beat.with_name(f"running.{socket.gethostname()}.{2**22 + 1}"))
+    assert status.standing(running).state == "missing"
+
+
+def test_a_dry_run_names_what_a_run_would_compute(one_missing, cells, capsys):
+    assert main([*COMMAND, "--dry-run"]) == 0
+    names = capsys.readouterr().out.splitlines()
+    assert names[0] == f"digits {cells[0].name}" and names[1].startswith("1 cells to compute")
+    assert main([*COMMAND, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cells"] == [f"digits {cells[0].name}"]
+    assert status.standing(status.place(cells[0])).state == "missing"
+
+
+def test_an_estimate_without_a_finished_cell_says_so(home, capsys):
+    assert main([*COMMAND, "--status"]) == 0
+    assert "for vae: none is finished to estimate it from" in capsys.readouterr().out
+
+
+def test_what_is_done_is_told_without_pytorch(finished, root):
+    """`--status` and a warm run answer at once, so they must not import what takes seconds."""
+    assert main([*COMMAND, "--status"]) == 0  # works out the places of the slice
+    program = (
+        "import sys; from helpers.cli import main; "
+        f"assert main({COMMAND!r} + ['--status']) == 0; assert main({COMMAND!r}) == 0; "
+        "assert not {'torch', 'sklearn', 'pandas', 'joblib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, capture_output=True)
+
+
+def test_places_follow_the_data_and_the_program(finished, monkeypatch):
+    asked = status.Slice(("digits",), ("vae",), ("0.5",), (0,), "smoke")
+    worked_out = []
+    real = status._work_out
+    monkeypatch.setattr(status, "_work_out", lambda s: worked_out.append(s) or real(s))
+    assert status.plan(asked) == status.plan(asked) and len(worked_out) == 1
+    monkeypatch.setattr(status, "program", lambda: "another")
+    status.plan(asked)
+    assert len(worked_out) == 2
+    (finished / "raw").mkdir()
+    (finished / "raw" / "digits.npz").write_bytes(b"new")
+    status.plan(asked)
+    assert len(worked_out) == 3
