@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from . import assets, imagefiles
-from .imagefiles import SPLITS
+from .imagefiles import SPLITS, from_bytes
 from .randomness import generator as stream
 
 DIGITS_TEST_PER_CLASS = 50
@@ -213,7 +213,7 @@ def _dataset(name: str, arrays: dict[str, np.ndarray], source: str) -> Dataset:
         pixels, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"].astype("<i8")
         digest.update(np.ascontiguousarray(pixels))
         digest.update(np.ascontiguousarray(labels))
-        tensors[f"{split}_images"] = torch.from_numpy(pixels).unsqueeze(1).float() / 255
+        tensors[f"{split}_images"] = from_bytes(pixels)
         tensors[f"{split}_labels"] = torch.from_numpy(labels.astype(np.int64))
     n_classes = max(int(tensors[f"{split}_labels"].max()) for split in SPLITS) + 1
     about = ABOUT.get(name) or About(tuple(map(str, range(n_classes))), 0, 100, "not stated")

@@ -27,11 +27,12 @@ from . import (
 )
 from .augmentation import TrainingSet
 from .datasets import Dataset, Neighbours, Sample
+from .imagefiles import to_bytes
 from .presets import Evaluation
 from .randomness import generator as stream
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
-VERSION = 4  # raise when a measure changes its meaning: measured cells are then measured again
+VERSION = 5  # raise when a measure changes its meaning: measured cells are then measured again
 
 
 class Synthetic(NamedTuple):
@@ -165,7 +166,20 @@ def _distances(holdout: Sample, training: Tensor, sets: Neighbours, synthetic: S
             synthetic.full, private, generator=stream(seed, "evaluation/max-ssim")
         ),
     }
-    return metrics, {f"distances_{name}": d.astype(np.float32) for name, d in distances.items()}
+    arrays = {f"distances_{name}": d.astype(np.float32) for name, d in distances.items()}
+    return metrics, arrays | {"gallery": _gallery(distances["synthetic"], synthetic, private)}
+
+
+def _gallery(distances: np.ndarray, synthetic: Synthetic, private: Tensor) -> np.ndarray:
+    """Per class the synthetic image nearest to a private one, and that: uint8 [C, 2, 28, 28]."""
+    nearest = [
+        int(rows[distances[rows].argmin()])
+        for c in synthetic.labels.unique()
+        for rows in [torch.nonzero(synthetic.labels == c)[:, 0].numpy()]
+    ]
+    chosen = synthetic.full[nearest]
+    _, index = privacy.nearest(chosen, private)
+    return np.stack([to_bytes(chosen), to_bytes(private[index])], axis=1)
 
 
 def _membership(holdout: Sample, sets: Neighbours, synthetic: Synthetic, losses: Losses | None):
@@ -242,8 +256,7 @@ def _utility(dataset: Dataset, sets: Neighbours, synthetic: Synthetic, evaluatio
 def _shown(images: Tensor, labels: Tensor, n_classes: int) -> np.ndarray:
     """The first few images of each class, uint8 [classes, SHOWN_PER_CLASS or fewer, 28, 28]."""
     per_class = min(SHOWN_PER_CLASS, len(labels) // n_classes)
-    rows = [images[labels == c][:per_class, 0] for c in range(n_classes)]
-    return np.stack([(row * 255).round().byte().numpy() for row in rows])
+    return np.stack([to_bytes(images[labels == c][:per_class]) for c in range(n_classes)])
 
 
 def check_metrics(metrics: dict[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Files of grey 28x28 images, read into checked NumPy arrays.
+"""Grey 28x28 images as bytes: files of them, read into checked NumPy arrays.
 
 Every reader returns uint8 images [N, 28, 28] and integer labels [N] under MedMNIST's names:
 `train_images`, `train_labels`, `test_images`, `test_labels`. This module knows file formats, not
@@ -12,10 +12,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 SIZE = 28  # pixels per side
 SPLITS = ("train", "test")
 KEYS = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels"))
+
+
+def to_bytes(images: Tensor) -> np.ndarray:
+    """Images [N, 1, 28, 28] in [0, 1] as uint8 [N, 28, 28]."""
+    return (images[:, 0] * 255).round().byte().numpy()
+
+
+def from_bytes(pixels: np.ndarray) -> Tensor:
+    """Images uint8 [N, 28, 28] as float32 [N, 1, 28, 28] in [0, 1]."""
+    return torch.from_numpy(pixels).unsqueeze(1).float() / 255
 
 
 def read_npz(

@@ -151,11 +151,19 @@ def nearest_distances(images: Tensor, reference: Tensor) -> np.ndarray:
 
     `images` [N, 1, H, W], `reference` [M, 1, H, W], in [0, 1]. A copy has distance exactly 0.
     """
+    return nearest(images, reference)[0]
+
+
+def nearest(images: Tensor, reference: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """`nearest_distances`, and which reference image it is to, int [N] (the first of equals)."""
     images, reference = check_images(images), check_images(reference, "reference images")
     check_same_size(images, reference, "images and reference")
     flat = reference.flatten(1).double().numpy()
-    chunks = images.flatten(1).double().split(1000)
-    return np.concatenate([cdist(chunk.numpy(), flat).min(axis=1) for chunk in chunks])
+    distances = [cdist(chunk.numpy(), flat) for chunk in images.flatten(1).double().split(1000)]
+    return (
+        np.concatenate([chunk.min(axis=1) for chunk in distances]),
+        np.concatenate([chunk.argmin(axis=1) for chunk in distances]),
+    )
 
 
 def _two_samples(synthetic: Array, holdout: Array) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ import pandas as pd
 
 from . import assets, datasets, evaluation, execution, presets, store, study
 from .datasets import Dataset
+from .imagefiles import to_bytes
 from .study import Cell
 
 _COLUMNS = ("dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value")
@@ -209,7 +210,7 @@ def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
     pool = datasets.public(dataset, dataset.public_per_class)
     reducer = evaluation.public_isomap(dataset, presets.EVALUATIONS[scale])
-    images = (pool.images[:, 0] * 255).round().byte().numpy()
+    images = to_bytes(pool.images)
     shown = [
         images[pool.labels == c][: evaluation.SHOWN_PER_CLASS] for c in range(len(dataset.classes))
     ]

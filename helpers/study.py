@@ -28,6 +28,7 @@ from . import (
     training,
 )
 from .datasets import Dataset, Neighbours, Sample
+from .imagefiles import from_bytes, to_bytes
 from .randomness import generator as stream
 
 ROLES = ("full", "victim", "ablated", "omitted")  # the last one if the evaluation asks for it
@@ -251,15 +252,7 @@ def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.nd
         generator=stream(cell.seed, "few-shot"),
     )
     seconds = np.float64(time.process_time() - began)
-    return {"images": _bytes(images), "labels": labels.numpy(), "core_seconds": seconds}
-
-
-def _bytes(images: torch.Tensor) -> np.ndarray:
-    return (images[:, 0] * 255).round().byte().numpy()
-
-
-def _images(run: dict[str, np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(run["images"]).float().div(255).unsqueeze(1)
+    return {"images": to_bytes(images), "labels": labels.numpy(), "core_seconds": seconds}
 
 
 def train_role(
@@ -289,7 +282,7 @@ def train_role(
     images = fitted.model.sample(labels, generator=stream(cell.seed, "samples"))
     sampled = time.process_time()
     run = {
-        "images": _bytes(images),
+        "images": to_bytes(images),
         "labels": labels.numpy(),
         "core_seconds": np.float64(sampled - began),
         "images_per_second": np.float64(len(labels) / max(sampled - trained, 1e-9)),
@@ -302,7 +295,7 @@ def train_role(
 def _measure(cell: Cell, dataset: Dataset, sets: Neighbours, runs) -> evaluation.Measured:
     """The measures of the synthetic sets, and what the accountant says of the training."""
     synthetic = evaluation.Synthetic(
-        **{role: _images(runs[role]) if role in runs else None for role in ROLES},
+        **{role: from_bytes(runs[role]["images"]) if role in runs else None for role in ROLES},
         labels=torch.from_numpy(runs["full"]["labels"]),
     )
     losses = None if cell.is_reference else _losses(cell, dataset, sets, runs["full"])
