@@ -33,7 +33,7 @@ def bar(name: str, value: float, limit: str, **more: Any) -> dict[str, Any]:
 def write(
     name: str, bars: list[dict[str, Any]], *, packages: tuple[str, ...] = ("torch",), **more: Any
 ) -> Path:
-    """Print the bars and store them with `more`, the host, the versions of `packages` and the date.
+    """Print the bars; store them with `more`, host, its load, versions of `packages` and the date.
 
     Returns the file, `benchmarks/results/<name>.json`.
     """
@@ -43,7 +43,7 @@ def write(
     content = {
         "bars": bars,
         **more,
-        "host": {"processor": processor(), "cores": os.cpu_count()},
+        "host": {"processor": processor(), "cores": os.cpu_count(), "load": load()},
         "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
         "date": datetime.date.today().isoformat(),
     }
@@ -51,6 +51,11 @@ def write(
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path
+
+
+def load() -> list[float]:
+    """How many processes wanted a core in the last 1, 5 and 15 minutes, this one included."""
+    return [round(average, 2) for average in os.getloadavg()]
 
 
 def processor() -> str:
