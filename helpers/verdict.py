@@ -1,0 +1,342 @@
+"""What the experiment of `selection` says: tables, and the claims C14 and C15 judged by rule.
+
+The rules were fixed before the numbers were computed; they are the docstrings of `claim_c14` and
+`claim_c15`, and `RULES` gives them in words for the page. All functions read the tidy frame.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from . import ratios, selection, truth
+from .statistics import Interval, mean_interval
+
+SCORE_K = 10  # neighbours of the score that tables and C14 use
+STUDY = ("isomap", "knn", 20.0)  # the study's reducer, estimator and setting
+FOUND = 2.0  # a leak is found if the mean response exceeds the null's by so many deviations of it
+TOLERANCE = math.sqrt(2 / STUDY[2])  # the sampling deviation of one estimate of the study's: 0.32
+FRACTIONS = selection.FULL.slow_fractions  # those that every estimator was tried at
+SMALL, LARGE = 0.01, 0.05  # fractions at which tables show responses
+HOW = {  # how a reducer places an image that it was not fitted to
+    "isomap": "shortest paths through the fitted graph",
+    "pca": "linear map",
+    "umap": "random steps among the fitted points",
+    "tsne": "mean of the fitted points, weighted by t-SNE's probabilities",
+    "tsne-joint": "not at all: fitted together with the unseen images",
+    "autoencoder": "encoder",
+    "autoencoder-conv": "encoder",
+    "beta-vae": "encoder's mean",
+    "flow": "latent of a flow on 2 principal components",
+    "flow-density": "no plane: density of a flow on 8 principal components",
+}
+RULES = {
+    "C14": (
+        "On one data set Isomap is *best* if, for every rival with a map, the 90 % t interval over "
+        "seeds of its score minus the rival's lies above 0; it is *beaten* if for some rival the "
+        "interval at the level corrected for the number of rivals (Bonferroni) lies below 0. C14 "
+        "holds if Isomap is best on all three data sets at the paper's scarcity, is contradicted "
+        "if it is beaten on one, and is undecided otherwise."
+    ),
+    "C15": (
+        "The spread of an estimator is the range over its settings of its mean estimate, averaged "
+        "over the fractions of leak. It is *invariant* on a data set if the 90 % t interval over "
+        "seeds of the spread lies below the sampling deviation of one estimate of the study's, "
+        "√(2/20) = 0.32 nats, and *not invariant* if it lies above. C15 holds if kNN is invariant "
+        "on all three data sets and no other estimator that finds a leak of 5 % on all of them is; "
+        "it is contradicted if kNN is not invariant on one, or if such a rival is; and it is "
+        "undecided otherwise."
+    ),
+}
+
+
+def real(frame: pd.DataFrame) -> list[str]:
+    """The real data sets of a frame, in the order of the study."""
+    return [name for name in selection.DATASETS if name in set(frame["dataset"]) - {truth.BLOBS}]
+
+
+# Reducers
+
+
+def scores(frame: pd.DataFrame, per_class: int, k: int = SCORE_K) -> pd.DataFrame:
+    """Per reducer "mean ± half-width" of the score on each data set, and how it places images."""
+    table = _select(frame, metric="density_spearman", per_class=per_class, setting=float(k))
+    columns = {name: _texts(table, name) for name in _names(frame)}
+    result = pd.DataFrame(columns).reindex([name for name in HOW if name in set(table["reducer"])])
+    return result.rename_axis("reducer").assign(
+        places_new_images_by=[HOW[name] for name in result.index]
+    )
+
+
+def paper_scores(frame: pd.DataFrame, per_class: int) -> pd.DataFrame:
+    """The authors' form on each data set: distance and angle terms, and their weighted sum."""
+    columns = {}
+    for name in real(frame):
+        for term in ("distance", "angle", "combined"):
+            table = _select(frame, metric=f"{term}_paper", per_class=per_class)
+            columns[name, term] = _texts(table, name, digits=2)
+    result = pd.DataFrame(columns)
+    return result.reindex([name for name in HOW if name in result.index]).rename_axis("reducer")
+
+
+def claim_c14(frame: pd.DataFrame, per_class: int, k: int = SCORE_K) -> pd.DataFrame:
+    """Isomap against its rivals on each real data set; see `RULES["C14"]`.
+
+    Columns: Isomap's score, the best rival by its mean, the difference with its 90 % interval, and
+    the outcome: best, beaten or undecided.
+    """
+    table = _select(frame, metric="density_spearman", per_class=per_class, setting=float(k))
+    rows = {}
+    for name in real(frame):
+        wide = table[table["dataset"] == name].pivot(
+            index="seed", columns="reducer", values="value"
+        )
+        rivals = [r for r in selection.MAPS if r != "isomap" and r in wide]
+        differences = {r: (wide["isomap"] - wide[r]).dropna().tolist() for r in rivals}
+        best = max(rivals, key=lambda r: wide[r].mean())
+        rows[name] = {
+            "isomap": f"{wide['isomap'].mean():.3f}",
+            "best rival": best,
+            "isomap minus rival": _signed(mean_interval(differences[best])),
+            "isomap is": _against(list(differences.values())),
+        }
+    return pd.DataFrame(rows).T.rename_axis("data set")
+
+
+def _against(differences: list[list[float]]) -> str:
+    if all(mean_interval(values).low > 0 for values in differences):
+        return "best"
+    corrected = 1 - 0.1 / len(differences)
+    beaten = any(mean_interval(values, corrected).high < 0 for values in differences)
+    return "beaten" if beaten else "undecided"
+
+
+def verdict_c14(frame: pd.DataFrame, per_class: int) -> str:
+    """`holds`, `contradicted` or `undecided`: C14 by its rule."""
+    outcomes = list(claim_c14(frame, per_class)["isomap is"])
+    if all(outcome == "best" for outcome in outcomes):
+        return "holds"
+    return "contradicted" if "beaten" in outcomes else "undecided"
+
+
+# Estimators
+
+
+def spread(frame: pd.DataFrame, dataset: str, reducer: str, estimator: str) -> Interval:
+    """Range over the settings of the mean estimate, averaged over fractions and leaks, in nats.
+
+    An interval over seeds; `ValueError` for an estimator with one setting only.
+    """
+    table = _select(frame, metric="mean", dataset=dataset, reducer=reducer, estimator=estimator)
+    table = table[table["fraction"].isin(FRACTIONS) & (table["leak"] != "none")]
+    if table["setting"].nunique() < 2:
+        raise ValueError(f"{estimator} has one setting; a spread needs at least two")
+    ranges = table.groupby(["seed", "leak", "fraction"])["value"].agg(np.ptp)
+    return mean_interval(ranges.groupby("seed").mean().tolist())
+
+
+def _tunable() -> list[str]:
+    return [name for name, e in ratios.ESTIMATORS.items() if len(e.values) > 1]
+
+
+def claim_c15(frame: pd.DataFrame, reducer: str = STUDY[0]) -> pd.DataFrame:
+    """Spread over settings of each estimator on each data set; see `RULES["C15"]`.
+
+    The last columns say whether the estimator finds a leak of 5 % on all real data sets and whether
+    it is invariant on all of them.
+    """
+    names, rows = _names(frame), {}
+    for estimator in _tunable():
+        found = {name: spread(frame, name, reducer, estimator) for name in names}
+        separations = [separation(frame, name, reducer, estimator, LARGE) for name in real(frame)]
+        outcomes = {_invariance(found[name]) for name in real(frame)}
+        rows[estimator] = {name: _text(found[name]) for name in names} | {
+            "finds 5 %": "yes" if min(separations) >= FOUND else "no",
+            "invariant": outcomes.pop() if len(outcomes) == 1 else _mixed(outcomes),
+        }
+    return pd.DataFrame(rows).T.rename_axis("estimator")
+
+
+def _invariance(interval: Interval) -> str:
+    if interval.high < TOLERANCE:
+        return "yes"
+    return "no" if interval.low > TOLERANCE else "undecided"
+
+
+def _mixed(outcomes: set[str]) -> str:
+    return "no" if "no" in outcomes else "undecided"
+
+
+def verdict_c15(frame: pd.DataFrame) -> str:
+    """`holds`, `contradicted` or `undecided`: C15 by its rule."""
+    table = claim_c15(frame)
+    own = table.loc["knn", "invariant"]
+    others = table.drop(index="knn")
+    rival = ((others["finds 5 %"] == "yes") & (others["invariant"] == "yes")).any()
+    if own == "no" or rival:
+        return "contradicted"
+    unsettled = ((others["finds 5 %"] == "yes") & (others["invariant"] == "undecided")).any()
+    return "undecided" if own == "undecided" or unsettled else "holds"
+
+
+def separation(
+    frame: pd.DataFrame, dataset: str, reducer: str, estimator: str, fraction: float
+) -> float:
+    """How far a leak moves the mean estimate, in deviations of the estimate without a leak.
+
+    At the estimator's default setting; the deviation is pooled over seeds.
+    """
+    table = _default(frame, reducer, estimator)
+    table = table[(table["dataset"] == dataset) & (table["leak"] != "none")]
+    means = table[table["metric"] == "mean"].groupby("fraction")["value"].mean()
+    noise = table[(table["metric"] == "sd") & (table["fraction"] == 0)]["value"]
+    return float((means[fraction] - means[0.0]) / math.sqrt((noise**2).mean()))
+
+
+def error(frame: pd.DataFrame, reducer: str, estimator: str) -> tuple[float, float]:
+    """Bias and root-mean-square error of an estimate on the blobs, in nats, at the default setting.
+
+    Over both leaks, the fractions above 0 and the seeds; the error holds bias and variance.
+    """
+    table = _default(frame, reducer, estimator)
+    table = table[
+        (table["dataset"] == truth.BLOBS) & table["fraction"].isin([f for f in FRACTIONS if f > 0])
+    ]
+    wide = table.pivot(index=["seed", "leak", "fraction"], columns="metric", values="value")
+    exact = [truth.blob_log_ratio(f, leak) for _, leak, f in wide.index]
+    bias = wide["mean"] - exact
+    return float(bias.mean()), float(np.sqrt((bias**2 + wide["sd"] ** 2).mean()))
+
+
+def pairs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every pair of reducer and estimator, at the estimator's default, on truth and on real images.
+
+    Columns: bias and error on the blobs; on the real data sets, averaged, the 95 % quantile of the
+    absolute estimate without a leak and the separations of leaks of 1 % and 5 %.
+    """
+    rows = []
+    for reducer in [name for name in selection.MAPS if name in set(frame["reducer"])]:
+        for estimator in ratios.ESTIMATORS:
+            bias, rmse = error(frame, reducer, estimator)
+            table = _default(frame, reducer, estimator)
+            null = table[(table["metric"] == "abs_q95") & table["dataset"].isin(real(frame))]
+            null = null[null["leak"] != "none"]["value"].mean()
+            found = [
+                float(np.mean([separation(frame, n, reducer, estimator, f) for n in real(frame)]))
+                for f in (SMALL, LARGE)
+            ]
+            rows.append((reducer, estimator, bias, rmse, null, *found))
+    columns = ["reducer", "estimator", "bias", "error", "null_q95", "at_1_percent", "at_5_percent"]
+    return pd.DataFrame(rows, columns=columns).set_index(["reducer", "estimator"])
+
+
+def advice(frame: pd.DataFrame) -> pd.DataFrame:
+    """Which pair to use when: the best pair for each purpose, beside the study's own."""
+    table, own = pairs(frame), STUDY[:2]
+    loud = table[table["at_5_percent"] >= FOUND]
+    purposes = {
+        "smallest error where the truth is exact (nats)": table["error"].idxmin(),
+        "finding 1 % of near-copies (deviations)": table["at_1_percent"].idxmax(),
+        "finding 5 % of near-copies (deviations)": table["at_5_percent"].idxmax(),
+        "least alarm without a leak, of those that find 5 % (nats)": loud["null_q95"].idxmin(),
+    }
+    columns = ["error", "at_1_percent", "at_5_percent", "null_q95"]
+    rows = {
+        purpose: {
+            "pair": " + ".join(pair),
+            "its value": f"{table.loc[pair, column]:.2f}",
+            "isomap + knn": f"{table.loc[own, column]:.2f}",
+        }
+        for (purpose, pair), column in zip(purposes.items(), columns, strict=True)
+    }
+    return pd.DataFrame(rows).T.rename_axis("purpose")
+
+
+def study_choice(frame: pd.DataFrame) -> pd.DataFrame:
+    """Isomap and kNN with k = 20 on each data set: its null, and its response to planted leaks.
+
+    Numbers are means over seeds, in nats. "in the ball": the exact growth of mass at the resolution
+    k / N in the space of images.
+    """
+    table = frame[frame["reducer"] == STUDY[0]]
+    table = table[(table["estimator"] == STUDY[1]) & (table["setting"] == STUDY[2])]
+    rows = []
+    for name in real(frame):
+        at = table[table["dataset"] == name]
+        for size in sorted(at["size"].unique()):
+            some = at[at["size"] == size].groupby(["metric", "fraction"])["value"].mean()
+            row = {
+                "data set": name,
+                "N": size,
+                "null mean": some["mean", 0.0],
+                "null deviation": some["sd", 0.0],
+                "null 95 % of |ε̂|": some["abs_q95", 0.0],
+            }
+            for fraction in (SMALL, LARGE, 0.2):
+                known = mass_truth(frame, name, fraction)
+                text = f"{some['mean', fraction]:.2f}" if ("mean", fraction) in some else "–"
+                row[f"leak {fraction:.0%} (in the ball)"] = f"{text} ({known:.2f})"
+            rows.append(row)
+    result = pd.DataFrame(rows).set_index(["data set", "N"])
+    return result.round(2)
+
+
+def mass_truth(frame: pd.DataFrame, dataset: str, fraction: float) -> float:
+    """Mean over seeds of the exact growth of mass around the query in the space of images, nats."""
+    inside = _select(frame, metric="inside_images", dataset=dataset, reducer=STUDY[0])
+    return float(
+        np.mean(
+            [
+                truth.mass_log_ratio(fraction, share, mass)
+                for share, mass in zip(inside["value"], inside["setting"], strict=True)
+            ]
+        )
+    )
+
+
+def detection_limit(frame: pd.DataFrame, dataset: str) -> float:
+    """The smallest fraction tried whose mean response the study's choice tells from no leak.
+
+    Infinite if none is.
+    """
+    tried = sorted(set(_default(frame, *STUDY[:2])["fraction"]) - {0.0})
+    limits = (f for f in tried if separation(frame, dataset, *STUDY[:2], f) >= FOUND)
+    return next(limits, math.inf)
+
+
+def _default(frame: pd.DataFrame, reducer: str, estimator: str) -> pd.DataFrame:
+    setting = ratios.ESTIMATORS[estimator].default
+    return _select(frame, reducer=reducer, estimator=estimator, setting=float(setting))
+
+
+def _select(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """Rows with these values; columns not named are free."""
+    for column, value in values.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+def _names(frame: pd.DataFrame) -> list[str]:
+    return [name for name in selection.DATASETS if name in set(frame["dataset"])]
+
+
+def _texts(table: pd.DataFrame, dataset: str, digits: int = 3) -> pd.Series:
+    groups = table[table["dataset"] == dataset].groupby("reducer")["value"]
+    return pd.Series({name: _text(mean_interval(list(v)), digits) for name, v in groups})
+
+
+def _text(interval: Interval, digits: int = 2) -> str:
+    if interval.n == 1:
+        return f"{interval.mean:.{digits}f}"
+    return f"{interval.mean:.{digits}f} ± {interval.high - interval.mean:.{digits}f}"
+
+
+def _signed(interval: Interval) -> str:
+    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def intervals(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple, Interval]]:
+    """The 90 % t interval over seeds of `value` for each group of a frame's rows."""
+    for key, values in table.groupby(list(by), sort=False)["value"]:
+        yield key, mean_interval(list(values))
