@@ -20,6 +20,7 @@ from . import (
     assets,
     attacks,
     datasets,
+    devices,
     evaluation,
     models,
     presets,
@@ -155,8 +156,9 @@ def runs_root() -> Path:
     return assets.root() / "runs"
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
-    """The cell's record, computed on one thread as far as the store lacks it.
+def run_cell(cell: Cell, *, device: str = "auto") -> dict[str, Any]:
+    """The cell's record, computed as far as the store lacks it: on one thread, and trainings on
+    `device` (see `devices.resolve`).
 
     A record has `metrics` (name -> number), `key`, and how long it took: `core_seconds`, of
     which `training_core_seconds`, and `images_per_second` of the sampler.
@@ -165,7 +167,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     if (record := read_record(cell, dataset)) is not None:
         return record
     with _one_thread():
-        return _compute(cell, dataset)
+        return _compute(cell, dataset, devices.resolve(device))
 
 
 @contextmanager
@@ -179,12 +181,12 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _compute(cell: Cell, dataset: Dataset) -> dict[str, Any]:
+def _compute(cell: Cell, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """Train what is missing of the cell, measure it and keep both."""
     sets = datasets.neighbours(
         dataset, presets.PRIVATE_PER_CLASS, generator=stream(cell.seed, "few-shot")
     )
-    runs = {role: _role(cell, dataset, sets, role) for role in cell.roles}
+    runs = {role: _role(cell, dataset, sets, role, device) for role in cell.roles}
     training_seconds = sum(float(run["core_seconds"]) for run in runs.values())
     began = time.process_time()
     measured = _measure(cell, dataset, sets, runs)
@@ -218,7 +220,9 @@ def read_arrays(cell: Cell, dataset: Dataset) -> dict[str, np.ndarray] | None:
     return store.read_arrays(folder(cell, dataset) / "arrays.npz")
 
 
-def _role(cell: Cell, dataset: Dataset, sets: Neighbours, role: str) -> dict[str, np.ndarray]:
+def _role(
+    cell: Cell, dataset: Dataset, sets: Neighbours, role: str, device: torch.device
+) -> dict[str, np.ndarray]:
     """One run's synthetic set (and weights, if it trains), from the store if it is there."""
     path = folder(cell, dataset) / f"{role}.npz"
     if (run := store.read_arrays(path)) is not None:
@@ -229,7 +233,8 @@ def _role(cell: Cell, dataset: Dataset, sets: Neighbours, role: str) -> dict[str
     if cell.is_reference:
         run = _draw_role(cell, dataset, records)
     else:
-        run = train_role(cell, records, classes=len(dataset.classes), places=places)
+        classes = len(dataset.classes)
+        run = train_role(cell, records, classes=classes, places=places, device=device)
     store.write_arrays(path, run)
     return run
 
@@ -256,7 +261,12 @@ def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.nd
 
 
 def train_role(
-    cell: Cell, records: Sample, *, classes: int, places: torch.Tensor | None = None
+    cell: Cell,
+    records: Sample,
+    *,
+    classes: int,
+    places: torch.Tensor | None = None,
+    device: torch.device | None = None,
 ) -> dict[str, np.ndarray]:
     """Train the cell's model on `records`, in the slots `places`, and sample it class by class.
 
@@ -266,7 +276,7 @@ def train_role(
     began = time.process_time()
     model = models.build(
         cell.model, cell.scale, classes=classes, generator=stream(cell.seed, "weights")
-    )
+    ).to(device)
     fitted = training.fit(
         model,
         records,
@@ -288,7 +298,7 @@ def train_role(
         "images_per_second": np.float64(len(labels) / max(sampled - trained, 1e-9)),
     }
     weights = fitted.model.state_dict().items()
-    run |= {f"weights/{name}": value.numpy() for name, value in weights}
+    run |= {f"weights/{name}": value.cpu().numpy() for name, value in weights}
     return run | {f"history/{name}": np.array(row) for name, row in fitted.history.items()}
 
 
