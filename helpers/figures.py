@@ -19,6 +19,11 @@ from .study import Cell
 
 MODEL_NAMES = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
 _COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
+REFERENCE_NAMES = {
+    "real": "other real images",
+    "copies": "copies of the training images",
+    "means": "blurred class means",
+}
 LABELS = {
     "fid": "FID (Inception), lower is better",
     "fd_lite0": "Fréchet distance (Lite0), lower is better",
@@ -60,17 +65,46 @@ def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> F
     real = results.reference()
     panels = [("real", real["images"])]
     panels += [(_title(cell), results.arrays(cell)["samples"]) for cell in cells]
-    height = 0.26 * len(real["images"]) + 0.5
+    return _mosaics(panels, real["classes"], shown)
+
+
+def _mosaics(panels: list[tuple[str, np.ndarray]], classes: np.ndarray, shown: int) -> Figure:
+    """Panels of images uint8 [classes, n, 28, 28], a row per class."""
+    height = 0.26 * len(classes) + 0.5
     figure, axes = _panels(1, len(panels), size=(0.27 * shown * len(panels) + 0.6, height))
     for axis, (title, images) in zip(axes[0], panels, strict=True):
-        axis.imshow(mosaic(images[:, :shown]), cmap="gray", vmin=0, vmax=255)
-        axis.set(title=title, xticks=[], yticks=[])
-        axis.grid(visible=False)
-        sns.despine(ax=axis, left=True, bottom=True)
+        _show(axis, title, mosaic(images[:, :shown]))
     size = 28 + 2
-    axes[0, 0].set_yticks(
-        [size * r + 14 for r in range(len(real["classes"]))], real["classes"].tolist()
-    )
+    axes[0, 0].set_yticks([size * r + 14 for r in range(len(classes))], classes.tolist())
+    axes[0, 0].tick_params(length=0)
+    return figure
+
+
+def _show(axis: Axes, title: str, sheet: np.ndarray) -> None:
+    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+    axis.set(title=title, xticks=[], yticks=[])
+    axis.grid(visible=False)
+    sns.despine(ax=axis, left=True, bottom=True)
+
+
+def references(results: Results, *, seed: int = 0, shown: int = 6) -> Figure:
+    """What the reference generators give, a panel each, a row per class."""
+    cells = [c for c in results.cells if c.is_reference and c.seed == seed]
+    panels = [(REFERENCE_NAMES[c.model], results.arrays(c)["samples"]) for c in cells]
+    return _mosaics(panels, results.reference()["classes"], shown)
+
+
+def gallery(results: Results, model: str, *, seed: int = 0) -> Figure:
+    """Per class the synthetic image nearest to a private one, above that one; a row pair per level.
+
+    They are the images a reader should worry about first: see `privacy.copy_rate`.
+    """
+    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
+    figure, axes = _panels(1, len(cells), size=(3.2 * len(cells), 0.9))
+    for axis, cell in zip(axes[0], cells, strict=True):
+        pairs = results.arrays(cell)["gallery"]
+        _show(axis, _title(cell), mosaic(pairs.swapaxes(0, 1)))
+    axes[0, 0].set_yticks([14, 44], ["synthetic", "private"])
     axes[0, 0].tick_params(length=0)
     return figure
 
@@ -120,8 +154,14 @@ def curves(
 
 
 def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
+    table = tables.intervals(frame, metric)
+    floor = table[table["model"] == "real"]["mean"]
+    if not floor.empty:
+        axis.axhline(floor.item(), color="0.3", linestyle="-.", linewidth=1)
+        axis.text(0, floor.item(), "other real images", va="bottom", fontsize=8)
+    frame = frame[frame["model"].isin(MODEL_NAMES)]
     names = tables.levels(frame)
-    for model, group in tables.intervals(frame, metric).groupby("model"):
+    for model, group in table[table["model"].isin(MODEL_NAMES)].groupby("model"):
         at = [names.index(name) for name in group["level"]]
         axis.plot(at, group["mean"], "o-", color=_COLOURS[model], label=MODEL_NAMES[model])
         axis.fill_between(at, group["low"], group["high"], color=_COLOURS[model], alpha=0.2)

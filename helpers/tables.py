@@ -1,11 +1,15 @@
 """Results as tables: means over seeds with their 90 % interval and the number of seeds."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from . import privacy
+from .results import Results
 from .statistics import mean_interval
 
 DIGITS = {  # decimals shown; what is not named here is shown with 3
@@ -14,11 +18,14 @@ DIGITS = {  # decimals shown; what is not named here is shown with 3
     "fd_lite0": 1,
     "psnr": 2,
     "psnr_paper": 2,
+    "fid_paper": 1,
     "is_lite0": 2,
+    "is_lite0_paper": 2,
     "epsilon_hat": 2,
     "epsilon_hat_paper": 2,
     "log_density_ratio": 2,
     "epsilon_lower": 2,
+    "epsilon_lower_loss": 2,
     "epsilon_1e-3": 0,
     "epsilon_1e-5": 0,
     "noised_parameters": 0,
@@ -33,7 +40,7 @@ def level(arm: str, sigma: float) -> str:
 
 def levels(frame: pd.DataFrame) -> list[str]:
     """The levels present in a tidy frame, from no clipping to most noise."""
-    order = {"sgd": 0, "clipped": 1, "dp": 2}
+    order = {"none": 0, "sgd": 1, "clipped": 2, "dp": 3}
     pairs = set(zip(frame["arm"], frame["sigma"], strict=True))
     return [level(arm, s) for arm, s in sorted(pairs, key=lambda pair: (order[pair[0]], pair[1]))]
 
@@ -72,6 +79,105 @@ def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     )
     result = result.reindex(order)
     return result.assign(seeds=seeds.reindex(order).astype(int))
+
+
+# Whether more of a metric is better; what is not here has no better end.
+BETTER = {
+    "lower": [
+        "fid",
+        "fid_inf",
+        "fid_paper",
+        "kid",
+        "fd_lite0",
+        "kid_lite0",
+        "lpips",
+        "lpips_paper",
+        "epsilon_hat",
+        "epsilon_hat_paper",
+        "ecdf_ks",
+        "ecdf_ks_directed",
+        "ecdf_w1",
+        "ecdf_ks_paper",
+        "ecdf_area_paper",
+        "copy_rate",
+        "max_ssim",
+        "mia_auc",
+        "mia_tpr",
+        "epsilon_lower",
+    ],
+    "higher": [
+        "is_lite0",
+        "is_lite0_paper",
+        "psnr",
+        "psnr_paper",
+        "ssim",
+        "ssim_paper",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "conditional_consistency",
+        "accuracy",
+        "balanced_accuracy",
+        "adversarial_accuracy",
+        "adversarial_accuracy_paper",
+        "relative_distance",
+    ],
+}
+
+
+def ranking(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """How each metric orders `models`, best first, and whether it is blind to copying.
+
+    One row per metric of `BETTER` that the frame holds. Blind: copies of the training images score
+    no worse than other real images. Means over seeds, rounded as they are shown.
+    """
+    rows = {}
+    for better, metrics in BETTER.items():
+        for metric in (m for m in metrics if m in set(frame["metric"])):
+            table = intervals(frame, metric).set_index("model")["mean"]
+            means = table.loc[list(models)].round(DIGITS.get(metric, 3))
+            sign = 1 if better == "lower" else -1
+            order = sorted(models, key=lambda name, v=sign * means: v[name])
+            text = order[0]
+            for before, name in itertools.pairwise(order):
+                text += (" = " if means[before] == means[name] else ", ") + name
+            blind = sign * means["copies"] <= sign * means["real"]
+            rows[metric] = (better, text, "blind" if blind else "sees it")
+    columns = ["better", "order, best first", "copying"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def leaks(results: Results, variant: str = "") -> pd.DataFrame:
+    """The log density ratio at the query beside what it is between runs that never saw it (D10).
+
+    One row per model and level: the mean ratio over seeds, the largest size of the null (pairs of
+    ablated runs of different seeds), and how many seeds lie beyond it. `variant` "one_of_ten" is
+    the second neighbour variant (D11). Needs two seeds of a level, else it shows "–".
+    """
+    metric = f"log_density_ratio_{variant}" if variant else "log_density_ratio"
+    without = "omitted" if variant else "ablated"
+    ratios = results.frame[results.frame["metric"] == metric]
+    means = intervals(results.frame, metric).set_index(["model", "level"])
+    rows = {}
+    for key, group in with_level(ratios).groupby(["model", "level"], observed=True):
+        cells = [c for c in results.cells if (c.model, level(c.arm, c.sigma)) == key]
+        arrays = [results.arrays(cell) for cell in cells]
+        ratio = _text(means.loc[key], 2)
+        if len(cells) < 2:
+            rows[key] = (ratio, "–", "–")
+            continue
+        null = privacy.null_log_density_ratios(
+            [a[f"points_{without}"] for a in arrays],
+            [a["points_query"] for a in arrays],
+            cells[0].evaluation.neighbors,
+        )
+        largest = np.abs(null).max()
+        beyond = int((group["value"].abs() > largest).sum())
+        rows[key] = (ratio, f"{largest:.2f}", f"{beyond} of {len(cells)}")
+    columns = ["log density ratio", "largest without a leak", "seeds beyond it"]
+    index = pd.MultiIndex.from_tuples(rows, names=["model", "level"])
+    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
 
 
 def _text(row: pd.Series, digits: int) -> str:
