@@ -27,18 +27,34 @@ def images(
     """Images [N, 1, 28, 28] in [0, 1] for `labels` [N], sorted, by the reference `name`.
 
     `records` are the training images, `n_per_class` how many of each class a full set has, and
-    `generator` the one the full set is drawn with: `real` draws on, so it never repeats a private
-    image and does not depend on `records`. Raises `ValueError` if a class has too few images.
+    `generator` the one the full set is drawn with, in the same state: `real` keeps off those
+    images, and does not depend on `records`. Raises `ValueError` if a class has too few others.
     """
-    counts = torch.bincount(labels, minlength=len(dataset.classes))
+    counts = torch.bincount(labels, minlength=len(dataset.classes)).tolist()
     if name == "real":
-        most = n_per_class + int(counts.max())
-        fresh = datasets.few_shot(dataset, most, generator=generator).images
-        classes = zip(fresh.split(most), counts.tolist(), strict=True)
-        return torch.cat([group[n_per_class:][:count] for group, count in classes])
+        private = datasets.few_shot(dataset, n_per_class, generator=generator).index
+        return torch.cat(
+            [_others(dataset, c, count, private, generator) for c, count in enumerate(counts)]
+        )
     make = {"copies": _copies, "means": _means}[name]
-    groups = ((_of_class(records, c), count) for c, count in enumerate(counts.tolist()))
-    return torch.cat([make(group, count) for group, count in groups])
+    return torch.cat([make(_of_class(records, c), count) for c, count in enumerate(counts)])
+
+
+def _others(
+    dataset: Dataset, label: int, count: int, private: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Training images of a class that are not private; of the public pool only if there is need."""
+    pool = datasets.public(dataset, dataset.public_per_class).index
+    rows = torch.nonzero(dataset.train_labels == label).flatten()
+    rows = rows[~torch.isin(rows, private)]
+    if count > len(rows):
+        raise ValueError(
+            f"{dataset.name} has {len(rows)} images of class {label} ({dataset.classes[label]}) "
+            f"that are not private; {count} are needed"
+        )
+    rows = rows[torch.randperm(len(rows), generator=generator)]
+    public_last = torch.isin(rows, pool).byte().argsort(stable=True)
+    return dataset.train_images[rows[public_last][:count]]
 
 
 def _of_class(records: Sample, label: int) -> Tensor:

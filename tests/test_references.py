@@ -37,6 +37,24 @@ def test_real_images_are_never_private_ones_nor_the_holdout(digits, sets):
     assert not rows(real) & rows(datasets.holdout(digits, 20).images)
 
 
+def test_real_images_are_public_ones_only_for_want_of_others(digits, sets):
+    pool = rows(datasets.public(digits, 40).images)
+    assert not rows(draw("real", digits, sets.full)) & pool
+    many = torch.arange(10).repeat_interleave(100)
+    generator = stream(0, "few-shot")
+    images = references.images("real", digits, sets.full, many, n_per_class=10, generator=generator)
+    assert rows(images) & pool and len(rows(images)) >= 990
+    with pytest.raises(ValueError, match=r"class 0 .* that are not private; 500 are needed"):
+        references.images(
+            "real",
+            digits,
+            sets.full,
+            many.repeat(5).sort().values,
+            n_per_class=10,
+            generator=stream(0, "few-shot"),
+        )
+
+
 def test_real_images_do_not_depend_on_the_records(digits, sets):
     assert torch.equal(draw("real", digits, sets.victim), draw("real", digits, sets.ablated))
 
