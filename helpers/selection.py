@@ -263,7 +263,7 @@ def _responses(unit: Unit, reducer: Reducer, scene: Scene, design: Design) -> It
                     _pair(clean, planted, design.size, fraction, unit.seed, number)
                     for number in range(pairs)
                 ]
-                for setting in _settings(name, design):
+                for setting in _settings(name, unit.reducer):
                     values = [estimator.estimate(*pair, query, setting) for pair in drawn]
                     where = {"leak": kind, "fraction": fraction, "size": design.size}
                     where |= {"estimator": name, "setting": float(setting)}
@@ -272,8 +272,10 @@ def _responses(unit: Unit, reducer: Reducer, scene: Scene, design: Design) -> It
         yield from _study_null(unit, clean, query, design)
 
 
-def _settings(name: str, design: Design) -> list[float]:
-    return [s for s in ratios.ESTIMATORS[name].values if name != "knn" or s <= design.size]
+def _settings(name: str, reducer: str) -> tuple[float, ...]:
+    """All settings behind the study's reducer; of a slow estimator its default behind the rest."""
+    estimator = ratios.ESTIMATORS[name]
+    return (estimator.default,) if estimator.slow and reducer != "isomap" else estimator.values
 
 
 def _pair(

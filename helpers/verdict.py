@@ -5,7 +5,6 @@ The rules were fixed before the numbers were computed; they are the docstrings o
 """
 
 import math
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -62,7 +61,7 @@ def real(frame: pd.DataFrame) -> list[str]:
 def scores(frame: pd.DataFrame, per_class: int, k: int = SCORE_K) -> pd.DataFrame:
     """Per reducer "mean ± half-width" of the score on each data set, and how it places images."""
     table = _select(frame, metric="density_spearman", per_class=per_class, setting=float(k))
-    columns = {name: _texts(table, name) for name in _names(frame)}
+    columns = {name: _texts(table, name) for name in names(frame)}
     result = pd.DataFrame(columns).reindex([name for name in HOW if name in set(table["reducer"])])
     return result.rename_axis("reducer").assign(
         places_new_images_by=[HOW[name] for name in result.index]
@@ -146,12 +145,12 @@ def claim_c15(frame: pd.DataFrame, reducer: str = STUDY[0]) -> pd.DataFrame:
     The last columns say whether the estimator finds a leak of 5 % on all real data sets and whether
     it is invariant on all of them.
     """
-    names, rows = _names(frame), {}
+    present, rows = names(frame), {}
     for estimator in _tunable():
-        found = {name: spread(frame, name, reducer, estimator) for name in names}
+        found = {name: spread(frame, name, reducer, estimator) for name in present}
         separations = [separation(frame, name, reducer, estimator, LARGE) for name in real(frame)]
         outcomes = {_invariance(found[name]) for name in real(frame)}
-        rows[estimator] = {name: _text(found[name]) for name in names} | {
+        rows[estimator] = {name: _text(found[name]) for name in present} | {
             "finds 5 %": "yes" if min(separations) >= FOUND else "no",
             "invariant": outcomes.pop() if len(outcomes) == 1 else _mixed(outcomes),
         }
@@ -317,7 +316,8 @@ def _select(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     return frame
 
 
-def _names(frame: pd.DataFrame) -> list[str]:
+def names(frame: pd.DataFrame) -> list[str]:
+    """The data sets of a frame, the blobs first."""
     return [name for name in selection.DATASETS if name in set(frame["dataset"])]
 
 
@@ -336,7 +336,8 @@ def _signed(interval: Interval) -> str:
     return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def intervals(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple, Interval]]:
-    """The 90 % t interval over seeds of `value` for each group of a frame's rows."""
-    for key, values in table.groupby(list(by), sort=False)["value"]:
-        yield key, mean_interval(list(values))
+def intervals(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """The 90 % t interval over seeds of the rows' values for each `by`: mean, low, high, n."""
+    groups = table.groupby(by)["value"]
+    rows = {key: mean_interval(list(values)) for key, values in groups}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(Interval._fields))
