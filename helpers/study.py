@@ -111,26 +111,19 @@ def grid(
 ) -> list[Cell]:
     """All cells of a slice, sorted. `sigmas` holds "sgd", "clipped" and noise multipliers > 0.
 
-    Raises `ValueError` for an empty axis or an element that is not allowed.
+    Reference generators may be named among the models; they have one cell per seed. Raises `ValueError` for an empty axis or an element that is not allowed.
     """
     for axis, values in {"models": model_names, "sigmas": sigmas, "seeds": seeds}.items():
         if isinstance(values, str) or not values:
             raise ValueError(f"{axis} is {values!r}; it must be a list with at least one element")
     levels = [parse_sigma(s) for s in sigmas]
     cells = {
-        Cell(dataset, model, arm, sigma, seed, scale)
+        Cell(dataset, model, *level, seed, scale)
         for model in model_names
-        for arm, sigma in levels
+        for level in ([(NO_ARM, 0.0)] if model in references.NAMES else levels)
         for seed in seeds
     }
     return sorted(cells)
-
-
-def reference_grid(dataset: str, seeds: Sequence[int], scale: str) -> list[Cell]:
-    """The cells of the reference generators, sorted."""
-    return sorted(
-        Cell(dataset, name, NO_ARM, 0.0, seed, scale) for name in references.NAMES for seed in seeds
-    )
 
 
 def parse_sigma(value: str | float) -> tuple[str, float]:

@@ -76,7 +76,7 @@ def test_means_do_not_vary_within_a_class(digits, sets):
 
 
 def test_a_reference_cell_has_no_arm_and_a_model_has_one():
-    cells = study.reference_grid("digits", [0, 1], "smoke")
+    cells = study.grid("digits", references.NAMES, ["sgd", 0.1], [0, 1], "smoke")
     assert len(cells) == 6 and {cell.arm for cell in cells} == {study.NO_ARM}
     with pytest.raises(ValueError, match="copies is not trained: its arm is 'none'"):
         Cell("digits", "copies", "sgd", 0.0, 0, "smoke")
@@ -96,7 +96,8 @@ def test_copies_score_worst_and_real_images_best_on_every_privacy_measure(tmp_pa
         "epsilon_lower",
     )
     copies, _, real = (
-        study.run_cell(cell)["metrics"] for cell in study.reference_grid("digits", [0], "quick")
+        study.run_cell(cell)["metrics"]
+        for cell in study.grid("digits", references.NAMES, ["sgd"], [0], "quick")
     )
     for name in names:
         assert copies[name] > real[name], name
