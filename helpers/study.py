@@ -111,7 +111,8 @@ def grid(
 ) -> list[Cell]:
     """All cells of a slice, sorted. `sigmas` holds "sgd", "clipped" and noise multipliers > 0.
 
-    Reference generators may be named among the models; they have one cell per seed. Raises `ValueError` for an empty axis or an element that is not allowed.
+    Reference generators may be named among the models; they have one cell per seed. Raises
+    `ValueError` for an empty axis or an element that is not allowed.
     """
     for axis, values in {"models": model_names, "sigmas": sigmas, "seeds": seeds}.items():
         if isinstance(values, str) or not values:
