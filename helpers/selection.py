@@ -27,7 +27,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from . import assets, datasets, density, preservation, ratios, results, store, truth
+from . import assets, datasets, density, preservation, ratios, store, truth
 from .density import Reducer
 from .randomness import generator as stream
 from .truth import Scene
@@ -451,6 +451,8 @@ def _write(
         file.write(text.getvalue())
     if old["units"] == abouts:
         return  # the date moves only when a unit does
+    from . import results  # with all of the study: only who writes waits for it
+
     host = {"processor": results._processor(), "cores": os.cpu_count()}
     host |= {"python": platform.python_version(), "system": platform.system()}
     provenance = {
