@@ -197,7 +197,7 @@ def _on_cluster(cells: list[Cell], address: str) -> Iterator[Outcome]:
             ): cell
             for cell in cells
         }
-        ends = as_completed(futures, with_results=True, raise_errors=False)
+        ends = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
         for future, result in ends:
             cell = futures[future]
             if future.status == "finished":

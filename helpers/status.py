@@ -260,13 +260,13 @@ def _alike(place: Place, standings: list[Standing]) -> list[dict[str, Any]]:
     """Records to estimate a cell's time from."""
     done = [s for s in standings if s.record and s.place.model == place.model]
     same = [s.record for s in done if s.place.dataset == place.dataset]
-    return same or [s.record for s in done] or _elsewhere(place.model, place.scale)
+    return same or [s.record for s in done] or _elsewhere(runs_root(), place.model, place.scale)
 
 
 @functools.cache
-def _elsewhere(model: str, scale: str) -> list[dict[str, Any]]:
+def _elsewhere(root: Path, model: str, scale: str) -> list[dict[str, Any]]:
     """Records of cells outside the slice."""
-    paths = runs_root().glob(f"*/{model}-*-{scale}-*/metrics.json")
+    paths = root.glob(f"*/{model}-*-{scale}-*/metrics.json")
     records = [_json(path) for path in paths]
     return [r for r in records if {"core_seconds", "training_core_seconds"} <= r.keys()]
 
