@@ -63,22 +63,22 @@ def intervals(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """One row per model and level, one column per metric: "mean ± half-width" as text.
 
-    A metric without a value there (the accountant's epsilon without noise) shows as "∞" if it is
-    an epsilon of the accountant, else as "–". The last column is the number of seeds.
+    A metric without a value there shows as "∞" if it is the accountant's epsilon of a model trained
+    without noise, else as "–". The last column is the number of seeds.
     """
     columns, seeds = {}, None
     for metric in metrics:
         table = intervals(frame, metric).set_index(["model", "level"])
         columns[metric] = table.apply(lambda row, m=metric: _text(row, DIGITS.get(m, 3)), axis=1)
         seeds = table["n"] if seeds is None else seeds.combine_first(table["n"])
-    result = pd.DataFrame(columns)
-    for metric in metrics:
-        result[metric] = result[metric].fillna("∞" if metric.startswith("epsilon_1e") else "–")
     order = pd.MultiIndex.from_frame(
         with_level(frame)[["model", "level"]].drop_duplicates().sort_values(["model", "level"])
     )
-    result = result.reindex(order)
-    return result.assign(seeds=seeds.reindex(order).astype(int))
+    result = pd.DataFrame(columns).reindex(order)
+    trained = order.get_level_values("level") != "none"
+    for metric in (m for m in metrics if m.startswith("epsilon_1e")):
+        result.loc[trained, metric] = result.loc[trained, metric].fillna("∞")
+    return result.fillna("–").assign(seeds=seeds.reindex(order).astype(int))
 
 
 # Whether more of a metric is better; what is not here has no better end.
