@@ -71,13 +71,15 @@ def obtain(cells: Sequence[Cell], *, workers: int = 1) -> Results:
     """
     dataset, scale = _one_dataset(cells)
     folder = results_root(scale)
-    if any(cell not in _collected(folder, dataset) for cell in cells):
+    records = _collected(folder, dataset)
+    if not records.keys() >= set(cells):
         failures = execution.run(cells, workers=workers)
         collect(cells)
         if failures:
             causes = "; ".join(f"{f.cell.name}: {f.cause}" for f in failures)
             raise RuntimeError(f"{len(failures)} of {len(cells)} cells failed: {causes}")
-    records = _collected(folder, dataset)
+        while not (records := _collected(folder, dataset)).keys() >= set(cells):
+            collect(cells)  # another process has collected at the same time, over these
     frame = pd.DataFrame(_rows({cell: records[cell] for cell in cells}), columns=_COLUMNS)
     provenance = store.read_json(folder / f"{dataset}.json")
     return Results(sorted(cells), frame, provenance, folder / dataset)
