@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from helpers import assets, datasets
-from helpers.cli import NETWORKS, main
+from helpers import assets, datasets, study
+from helpers.cli import DATA_SETS, NETWORKS, main
 
 
 @pytest.fixture
@@ -28,6 +28,17 @@ def test_data_lists_what_is_there_and_what_is_not(home, capsys):
     for name in ("mnist", "octmnist", "organamnist", "inception", "alexnet"):
         assert " no " in lines[name]
     assert "digits  test    50" in output
+
+
+def test_the_help_names_the_data_sets_and_the_exit_codes(capsys):
+    """They are written out there, since asking `datasets` takes PyTorch."""
+    assert DATA_SETS == datasets.NAMES
+    for command in (["data"], ["study"]):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert stopped.value.code == 0 and "Exit codes: 0 all is well; 1 " in said
+        assert all(name in said for name in datasets.NAMES)
 
 
 def test_data_as_json(home, capsys):
@@ -69,6 +80,8 @@ def test_wrong_usage_is_exit_code_2(home, capsys):
         (["--models", "vea"], "model 'vea' is unknown"),
         (["--scale", "big"], "scale 'big' is unknown"),
         (["--dataset", "mnits"], "data set 'mnits' is unknown"),
+        (["--workers", "0"], "workers is 0; it must be at least 1"),
+        (["--status", "--dry-run"], "not allowed with argument"),
     ],
 )
 def test_a_wrong_slice_is_wrong_usage(option, message, capsys):
@@ -81,6 +94,23 @@ def test_a_wrong_slice_is_wrong_usage(option, message, capsys):
 def test_a_study_is_computed_collected_and_named(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("NFL_HOME", str(tmp_path))
     slice_ = ["--models", "vae", "--sigmas", "0.5", "--seeds", "0", "--scale", "smoke"]
-    assert main(["study", "--dataset", "digits", *slice_]) == 0
-    assert "1 of 1 cells done" in capsys.readouterr().out
-    assert (tmp_path / "runs" / "results" / "digits.csv").exists()
+    command = ["study", "--dataset", "digits", *slice_]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "1 of 1 cells done" in said and "peak memory of a worker: " in said
+    table = tmp_path / "runs" / "results" / "digits.csv"
+    assert table.exists()
+    assert main([*command, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["done"], answer["failed"], answer["tables"]) == (1, [], [str(table)])
+
+
+def test_an_interrupted_study_says_how_to_go_on(capsys, tmp_path, monkeypatch):
+    def interrupted(cell):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    monkeypatch.setattr(study, "run_cell", interrupted)
+    assert main(["study", "--dataset", "digits", "--models", "vae", "--scale", "smoke"]) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("running.*"))

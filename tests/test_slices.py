@@ -1,8 +1,14 @@
 """Papermill slices of a chapter: computed as asked, stopped by a wrong parameter."""
 
+import os
+import subprocess
+import sys
+
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
+
+from helpers import results, study
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -35,3 +41,25 @@ def test_a_slice_shows_just_its_cells(root, tmp_path):
     executed = run(root, tmp_path / "slice.ipynb", {"sigmas": "[0.2]", "seeds": "[0, 1]"})
     texts = [o.get("text", "") for cell in executed.cells for o in cell.get("outputs", [])]
     assert "2 cells of 2 seeds, 6 trainings\n" in texts
+
+
+def test_two_slices_at_once_add_up_to_the_grid(root, tmp_path, monkeypatch):
+    """Two papermill processes on one store, as two jobs of a cluster would be; then the whole."""
+    environment = os.environ | {"NFL_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+
+    def start(seed: int) -> subprocess.Popen:
+        command = [sys.executable, "-m", "papermill", "notebooks/mnist.ipynb"]
+        command += [str(tmp_path / f"slice-{seed}.ipynb"), "-k", "python3", "--cwd", "notebooks"]
+        command += ["-p", "dataset", "digits", "-p", "scale", "smoke", "-p", "sigmas", "[0.5]"]
+        command += ["-p", "seeds", f"[{seed}]", "--no-progress-bar"]
+        return subprocess.Popen(
+            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    for process in [start(0), start(1)]:
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said.decode()
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    monkeypatch.setattr(study, "run_cell", None)  # nothing is left to compute
+    cells = study.grid("digits", ["vae"], [0.5], [0, 1], "smoke")
+    assert set(results.obtain(cells).frame["seed"]) == {0, 1}

@@ -1,6 +1,8 @@
 """The store: whole files or none, damage found, hashes that follow what decides a result."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +54,37 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
         store.write_json(path, {"unwritable": object()})
     assert store.read_json(path) == {"kept": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_cannot_be_written_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(store.Unwritable, match=r"cannot be written: .* set NFL_HOME to another"):
+        store.write_json(tmp_path / "file" / "a.json", {})
+    with pytest.raises(store.Unwritable, match="Make the folder writable"):
+        store.write_json(Path("/proc/nobody/a.json"), {})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_full_disk_says_how_much_is_needed(tmp_path, monkeypatch):
+    def mkstemp(**_):
+        return os.open("/dev/full", os.O_WRONLY), str(tmp_path / "temporary")
+
+    (tmp_path / "temporary").write_text("")
+    monkeypatch.setattr(store.tempfile, "mkstemp", mkstemp)
+    said = r"full\.npz cannot be written: No space left on device \(.* free, up to 8\.0 MB needed\)"
+    with pytest.raises(store.Unwritable, match=said):
+        store.write_arrays(tmp_path / "full.npz", {"a": np.random.default_rng(0).random(10**6)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_old_leftovers_are_swept(tmp_path):
+    old, fresh, kept = (tmp_path / name for name in (".a.npz.x1", ".b.npz.x2", "a.npz"))
+    for path in (old, fresh, kept):
+        path.write_text("")
+    for path in (old, kept):
+        os.utime(path, (0, 0))
+    store.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {fresh.name, kept.name}
 
 
 def test_the_hash_follows_every_preset_value():
