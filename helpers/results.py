@@ -78,8 +78,10 @@ def obtain(cells: Sequence[Cell], *, workers: int = 1) -> Results:
         if failures:
             causes = "; ".join(f"{f.cell.name}: {f.cause}" for f in failures)
             raise RuntimeError(f"{len(failures)} of {len(cells)} cells failed: {causes}")
-        while not (records := _collected(folder, dataset)).keys() >= set(cells):
-            collect(cells)  # another process has collected at the same time, over these
+        for _ in range(9):  # another process may have collected at the same time, over these
+            if (records := _collected(folder, dataset)).keys() >= set(cells):
+                break
+            collect(cells)
     frame = pd.DataFrame(_rows({cell: records[cell] for cell in cells}), columns=_COLUMNS)
     provenance = store.read_json(folder / f"{dataset}.json")
     return Results(sorted(cells), frame, provenance, folder / dataset)
