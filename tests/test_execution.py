@@ -275,7 +275,7 @@ def disk(home):
 def error_of(capsys, arguments: list[str]) -> str:
     """The one line that a study that cannot be kept says."""
     assert main(arguments) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if line and "cell/s" not in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if line and "cell]" not in line]
     assert len(said) == 1 and said[0].startswith("error: "), said
     return said[0]
 
