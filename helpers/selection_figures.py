@@ -36,10 +36,9 @@ def scores(frame: pd.DataFrame, k: int = verdict.SCORE_K) -> Figure:
         axis.set(title=name, xlabel="Spearman correlation", ylim=(-0.6, len(shown) - 0.4))
         axis.set_yticks(range(len(shown)), shown if axis is axes[0, 0] else [""] * len(shown))
         axis.axvline(0, color="0.3", linewidth=0.8)
-    handles = axes[0, 0].collections[: len(sizes)]
-    axes[0, 0].legend(
-        handles, [f"{size} per class" for size in sizes], loc="lower left", fontsize=8
-    )
+    marks = axes[0, 0].collections[: 2 * len(sizes) : 2]  # each is followed by its intervals
+    texts = [f"fitted to {size} per class" for size in sizes]
+    figure.legend(marks, texts, loc="outside upper center", ncols=len(sizes), frameon=False)
     return figure
 
 
@@ -86,11 +85,13 @@ def against_truth(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
             exact = [truth.blob_log_ratio(f, leak) for f in wide.index]
             _settings(axis, exact, wide, estimator.default)
             axis.axline((0, 0), slope=1, color="0.3", linestyle="--", linewidth=1)
+            axis.sharey(axes[row, 0])
             if row == 0:
                 axis.set_title(name)
-                axis.legend(fontsize=7, frameon=False, title=estimator.setting, title_fontsize=7)
             else:
                 axis.set_xlabel("true ln ratio")
+            if row == 0 and len(estimator.values) > 1:
+                axis.legend(fontsize=7, frameon=False, title=estimator.setting, title_fontsize=7)
         axes[row, 0].set_ylabel(f"{leak} leak: mean estimate")
     return figure
 
@@ -112,8 +113,8 @@ def _settings(axis: Axes, x, wide: pd.DataFrame, default: float) -> None:
 def over_settings(frame: pd.DataFrame, reducer: str = "isomap", fraction: float = 0.05) -> Figure:
     """Mean estimate at one fraction of leak against the estimator's setting, a panel per estimator.
 
-    The settings are spaced evenly; one line per data set, of the blobs the sharp leak. The band
-    around the mean over settings is the tolerance of C15's rule.
+    The settings are spaced evenly; one line per data set, of the blobs the sharp leak. The black
+    bar is as high as the tolerance of C15's rule.
     """
     table = frame[(frame["reducer"] == reducer) & (frame["fraction"] == fraction)]
     table = table[(table["metric"] == "mean") & table["leak"].isin(["copies", "sharp"])]
@@ -126,9 +127,8 @@ def over_settings(frame: pd.DataFrame, reducer: str = "isomap", fraction: float 
         wide = some.pivot_table(index="setting", columns="dataset", values="value")
         for name in names:
             axis.plot(range(len(wide)), wide[name], "o-", color=colours[name], label=name)
-            middle = wide[name].mean()
-            band = (middle - verdict.TOLERANCE / 2, middle + verdict.TOLERANCE / 2)
-            axis.axhspan(*band, color=colours[name], alpha=0.12, linewidth=0)
+        axis.sharey(axes[0, 0])
+        axis.vlines(-0.35, 0, verdict.TOLERANCE, color="black", linewidth=5)
         axis.set(title=estimator, xlabel=ratios.ESTIMATORS[estimator].setting)
         axis.set_xticks(range(len(wide)), [f"{s:g}" for s in wide.index])
     axes[0, 0].set_ylabel("mean estimate (nats)")
@@ -147,6 +147,9 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
     figure, axes = _panels(1, len(names), size=(3.3 * len(names) + 1.4, 3.6))
     for axis, name in zip(axes[0], names, strict=True):
         some = table[table["dataset"] == name]
+        tried = sorted(some["fraction"].unique())
+        known = [verdict.mass_truth(frame, name, fraction) for fraction in tried]
+        axis.plot(tried, known, color="black", linewidth=1.8, label="mass, exact")
         for estimator, about in ratios.ESTIMATORS.items():
             mine = some[(some["estimator"] == estimator) & (some["setting"] == about.default)]
             means = mine[mine["metric"] == "mean"].groupby("fraction")["value"].mean()
@@ -155,8 +158,6 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
             if estimator == "knn":
                 null = mine[(mine["metric"] == "sd") & (mine["fraction"] == 0)]["value"]
                 axis.axhspan(-2 * null.mean(), 2 * null.mean(), color="0.5", alpha=0.2)
-                known = [verdict.mass_truth(frame, name, f) for f in means.index]
-                axis.plot(means.index, known, color="black", linewidth=1.6, label="mass, exact")
         axis.set(title=name, xlabel="fraction of near-copies")
         axis.set_xscale("symlog", linthresh=0.002, linscale=0.5)
         axis.set_xticks([0, 0.002, 0.01, 0.05, 0.2], ["0", "0.002", "0.01", "0.05", "0.2"])

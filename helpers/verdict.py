@@ -55,6 +55,11 @@ def real(frame: pd.DataFrame) -> list[str]:
     return [name for name in selection.DATASETS if name in set(frame["dataset"]) - {truth.BLOBS}]
 
 
+def names(frame: pd.DataFrame) -> list[str]:
+    """The data sets of a frame, the blobs first."""
+    return [name for name in selection.DATASETS if name in set(frame["dataset"])]
+
+
 # Reducers
 
 
@@ -338,11 +343,6 @@ def _select(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     for column, value in values.items():
         frame = frame[frame[column] == value]
     return frame
-
-
-def names(frame: pd.DataFrame) -> list[str]:
-    """The data sets of a frame, the blobs first."""
-    return [name for name in selection.DATASETS if name in set(frame["dataset"])]
 
 
 def _texts(table: pd.DataFrame, dataset: str, digits: int = 3) -> pd.Series:
