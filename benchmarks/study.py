@@ -156,7 +156,9 @@ def main() -> None:
         os.environ["NFL_HOME"] = home
         cells = study.grid("digits", ["vae"], [0.5], list(range(arguments.cells)), "smoke")
         shared = overhead(source, cells, rounds)
+        print(shared, flush=True)
         answered = answers(source, record, rounds)
+        print(answered, flush=True)
         shutil.rmtree(status.runs_root())
         timed = speeds(cells, rounds)
     load.append(round(os.getloadavg()[0], 1))
