@@ -69,7 +69,7 @@ def atomic(path: Path, mode: str = "wb", size: int | None = None) -> Iterator[IO
         os.replace(name, path)
     except BaseException as error:
         if name is not None:
-            os.unlink(name)
+            Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise Unwritable(_advice(path, error, size)) from error
         raise
@@ -79,7 +79,8 @@ def _advice(path: Path, error: OSError, size: int | None) -> str:
     """What could not be written, why, and what to do."""
     reason = f"{path} cannot be written: {error.strerror or error}"
     if error.errno in _FULL:
-        free = shutil.disk_usage(path.parent).free
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(there).free
         needed = f", up to {megabytes(size)} needed" if size else ""
         what = f" ({megabytes(free)} free{needed}). Make room there, or set NFL_HOME to a folder"
         return f"{reason}{what} on a larger disk; what is finished is kept"
