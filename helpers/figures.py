@@ -21,8 +21,8 @@ MODEL_NAMES = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
 _COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
 REFERENCE_NAMES = {
     "real": "other real images",
-    "copies": "copies of the training images",
-    "means": "blurred class means",
+    "copies": "training copies",
+    "means": "class means",
 }
 LABELS = {
     "fid": "FID (Inception), lower is better",
@@ -90,6 +90,7 @@ def _show(axis: Axes, title: str, sheet: np.ndarray) -> None:
 def references(results: Results, *, seed: int = 0, shown: int = 6) -> Figure:
     """What the reference generators give, a panel each, a row per class."""
     cells = [c for c in results.cells if c.is_reference and c.seed == seed]
+    cells.sort(key=lambda cell: list(REFERENCE_NAMES).index(cell.model))
     panels = [(REFERENCE_NAMES[c.model], results.arrays(c)["samples"]) for c in cells]
     return _mosaics(panels, results.reference()["classes"], shown)
 

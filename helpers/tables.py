@@ -81,9 +81,9 @@ def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return result.fillna("–").assign(seeds=seeds.reindex(order).astype(int))
 
 
-# Whether more of a metric is better; what is not here has no better end.
+# The metrics that rank generators, by the sign that makes less of them better.
 BETTER = {
-    "lower": [
+    +1: [
         "fid",
         "fid_inf",
         "fid_paper",
@@ -105,7 +105,7 @@ BETTER = {
         "mia_tpr",
         "epsilon_lower",
     ],
-    "higher": [
+    -1: [
         "is_lite0",
         "is_lite0_paper",
         "psnr",
@@ -127,25 +127,37 @@ BETTER = {
 
 
 def ranking(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
-    """How each metric orders `models`, best first, and whether it is blind to copying.
+    """How each metric of `BETTER` orders `models`, and what it says of copies.
 
-    One row per metric of `BETTER` that the frame holds. Blind: copies of the training images score
-    no worse than other real images. Means over seeds, rounded as they are shown.
+    One row per metric that all models have. `order`: by the mean over seeds, as it is shown, best
+    first. `copies against real`: worse or better if the 90 % interval of the difference, paired
+    over seeds, keeps off 0; else no different. Models may have one level each.
     """
     rows = {}
-    for better, metrics in BETTER.items():
-        for metric in (m for m in metrics if m in set(frame["metric"])):
-            table = intervals(frame, metric).set_index("model")["mean"]
-            means = table.loc[list(models)].round(DIGITS.get(metric, 3))
-            sign = 1 if better == "lower" else -1
-            order = sorted(models, key=lambda name, v=sign * means: v[name])
-            text = order[0]
-            for before, name in itertools.pairwise(order):
-                text += (" = " if means[before] == means[name] else ", ") + name
-            blind = sign * means["copies"] <= sign * means["real"]
-            rows[metric] = (better, text, "blind" if blind else "sees it")
-    columns = ["better", "order, best first", "copying"]
+    for metric, sign in ((m, s) for s, group in BETTER.items() for m in group):
+        values = frame[frame["metric"] == metric].pivot(
+            index="seed", columns="model", values="value"
+        )
+        if not set(models) <= set(values):
+            continue
+        loss = sign * values[list(models)]  # less is better
+        means = loss.mean().round(DIGITS.get(metric, 3))
+        order = means.sort_values(kind="stable").index
+        signs = [" = " if means[a] == means[b] else ", " for a, b in itertools.pairwise(order)]
+        text = "".join(itertools.chain(*zip(order, [*signs, ""], strict=True)))
+        rows[metric] = (text, _compared(loss["copies"] - loss["real"]))
+    columns = ["order, best first", "copies against real"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _compared(difference: pd.Series) -> str:
+    """What a paired difference in loss says: its 90 % interval above 0, below it, or neither."""
+    found = mean_interval(list(difference))
+    if found.n == 1:
+        return "–"
+    if found.low > 0:
+        return "worse"
+    return "better" if found.high < 0 else "no different"
 
 
 def leaks(results: Results, variant: str = "") -> pd.DataFrame:
