@@ -15,6 +15,7 @@ falls on all alike.
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -114,10 +115,11 @@ def answers(source: Path, record: dict, rounds: int) -> dict[str, list[float]]:
     command = [sys.executable, "-m", "helpers", "study", "--dataset", "digits", *ANSWERED]
 
     def timed(*more: str) -> float:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), children()
         said = subprocess.run([*command, *more], check=True, capture_output=True, text=True)
         if "162" not in said.stdout:
             raise ValueError(f"expected 162 finished cells: {said.stdout}")
+        found["core-seconds of an answer"].append(round(children() - used, 2))
         return round(time.perf_counter() - began, 2)
 
     asked = status.Slice(
@@ -131,11 +133,18 @@ def answers(source: Path, record: dict, rounds: int) -> dict[str, list[float]]:
         shutil.copyfile(source / "arrays.npz", place.path / "arrays.npz")
         store.write_json(place.path / "metrics.json", record | {"key": place.key})
     results.collect(cells)
-    found = {"first --status": [timed("--status")], "--status": [], "warm re-run": []}
+    found = {"core-seconds of an answer": [], "--status": [], "warm re-run": []}
+    found["first --status"] = [timed("--status")]
     for _ in range(rounds):
         found["--status"].append(timed("--status"))
         found["warm re-run"].append(timed())
     return found
+
+
+def children() -> float:
+    """Core-seconds of the processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def ratio(above: list[float], below: list[float]) -> float:
