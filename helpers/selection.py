@@ -72,7 +72,19 @@ class Design:
 
 
 FULL = Design()
-SMOKE = Design((3, 8), 40, (3, 5), 60, 150, 30, (0.0, 0.1, 0.5), (0.0, 0.5), 3, 2, 6)
+SMOKE = Design(  # seconds, for tests
+    per_class=(3, 8),
+    unseen=40,
+    neighbors=(3, 5),
+    size=100,
+    clean=250,
+    planted=60,
+    fractions=(0.0, 0.1, 0.5),
+    slow_fractions=(0.0, 0.5),
+    pairs=3,
+    slow_pairs=2,
+    study_per_class=11,
+)
 DESIGNS = {"full": FULL, "smoke": SMOKE}
 
 

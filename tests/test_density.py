@@ -1,4 +1,4 @@
-"""The reducer keeps its promises: a fixed map of images to the plane."""
+"""The reducers keep their promises: fixed maps of images to the plane."""
 
 import math
 import warnings
@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import density
+from helpers import density, encoders
 
 
 def rng(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Networks are trained for a few steps only."""
+    monkeypatch.setattr(encoders, "STEPS", 60)
 
 
 def curve(n, seed=0):
@@ -20,6 +26,9 @@ def curve(n, seed=0):
     x, y = torch.arange(28.0), torch.arange(28.0)[:, None]
     square = (x - place[:, None, None]) ** 2 + (y - 14) ** 2
     return torch.exp(-square / 18)[:, None], place.numpy()
+
+
+QUICK = ["isomap", "pca", "tsne", "autoencoder", "beta-vae", "flow"]  # the rest take seconds
 
 
 def test_isomap_unrolls_a_curve_that_pixels_fold():
@@ -43,6 +52,87 @@ def test_equal_images_have_equal_points():
     images, _ = curve(40)
     points = density.isomap(images, n_neighbors=4).transform(images[:1].repeat(5, 1, 1, 1))
     assert np.ptp(points, axis=0).max() < 1e-9
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_map_is_the_generators_and_knows_neither_batches_nor_order(name, short):
+    images, _ = curve(40)
+    first, second = (density.fit(name, images[::2], generator=rng(1)) for _ in range(2))
+    whole = first.transform(images)
+    assert whole.shape == (40, 2)
+    assert whole.dtype == np.float64
+    np.testing.assert_array_equal(second.transform(images), whole)
+    np.testing.assert_allclose(first.transform(images.flip(0))[::-1], whole, atol=1e-4)
+
+
+def test_a_convolutional_encoder_tells_images_apart(short):
+    images, _ = curve(60)
+    reducer = density.fit("autoencoder-conv", images, generator=rng(0))
+    points = reducer.transform(images)
+    assert points.shape == (60, 2)
+    assert np.isfinite(points).all()
+    assert np.ptp(points, axis=0).max() > 0
+
+
+def test_umap_is_the_generators_and_keeps_neighbours():
+    images, _ = curve(60)
+    reducer = density.fit("umap", images, generator=rng(0))
+    points = reducer.transform(images[5:55:10])
+    again = density.fit("umap", images, generator=rng(0)).transform(images[5:55:10])
+    np.testing.assert_array_equal(points, again)
+    near, far = (np.linalg.norm(points[i] - points[0]) for i in (1, 4))
+    assert near < far
+
+
+def test_pca_is_the_plane_of_most_variance():
+    images, _ = curve(50)
+    points = density.pca(images).transform(images)
+    flat = images.flatten(1).double().numpy()
+    singular = np.linalg.svd(flat - flat.mean(axis=0), compute_uv=False)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=0), singular[:2], rtol=1e-6)
+
+
+def test_neighbour_probabilities_have_the_asked_perplexity():
+    squares = np.random.default_rng(0).random((5, 200)) * 7
+    weights = density.neighbour_probabilities(squares, 12.0)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    entropy = -(weights * np.log(weights)).sum(axis=1)
+    np.testing.assert_allclose(np.exp(entropy), 12.0, rtol=1e-6)
+    nearest = np.take_along_axis(weights, squares.argmin(axis=1)[:, None], axis=1)[:, 0]
+    np.testing.assert_array_equal(weights.max(axis=1), nearest)
+
+
+def test_tsne_puts_new_images_within_the_fitted_ones():
+    images, _ = curve(60)
+    reducer = density.tsne(images, generator=rng(0))
+    fitted = reducer.transform(images)
+    far = reducer.transform(torch.rand(3, 1, 28, 28, generator=rng(1)))
+    assert (far >= fitted.min(axis=0) - 10).all()
+    assert (far <= fitted.max(axis=0) + 10).all()
+
+
+def test_joint_tsne_places_the_new_images_only():
+    images, _ = curve(40)
+    points = density.tsne_joint(images[::2], images[1::2], generator=rng(0))
+    assert points.shape == (20, 2)
+
+
+def test_a_flow_has_a_density_that_is_higher_among_its_images(short):
+    images, _ = curve(60)
+    reducer = density.flow(images[::2], generator=rng(0))
+    among, apart = (reducer.log_density(new).mean() for new in (images[1::2], 1 - images[1::2]))
+    assert among > apart + 1
+    with pytest.raises(ValueError, match="normalizing flow"):
+        density.pca(images).log_density(images)
+
+
+def test_a_beta_vae_without_a_penalty_spreads_its_codes_wider(short):
+    images, _ = curve(60)
+    spreads = [
+        np.std(density.beta_vae(images, generator=rng(0), beta=beta).transform(images))
+        for beta in (0.1, 50.0)
+    ]
+    assert spreads[0] > 2 * spreads[1]
 
 
 def test_a_graph_in_pieces_is_joined_with_one_warning_of_our_own():
@@ -69,6 +159,23 @@ def test_a_graph_in_pieces_is_joined_with_one_warning_of_our_own():
 def test_isomap_refuses(images, neighbors, message):
     with pytest.raises(ValueError, match=message):
         density.isomap(images, n_neighbors=neighbors)
+
+
+@pytest.mark.parametrize("name", sorted(density.REDUCERS))
+def test_every_reducer_refuses_equal_images(name):
+    with pytest.raises(ValueError, match="equal"):
+        density.fit(name, torch.full((20, 1, 28, 28), 0.5), generator=rng())
+
+
+@pytest.mark.parametrize("name", sorted(density.REDUCERS))
+def test_every_reducer_refuses_two_images(name):
+    with pytest.raises(ValueError, match="smaller than the number of images"):
+        density.fit(name, curve(2)[0], generator=rng())
+
+
+def test_an_unknown_reducer_is_refused():
+    with pytest.raises(ValueError, match=r"unknown; allowed: isomap, pca"):
+        density.fit("lda", curve(20)[0], generator=rng())
 
 
 def test_transform_refuses_another_size():
