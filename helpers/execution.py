@@ -21,7 +21,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from . import assets, datasets, status, store, study
+from . import assets, datasets, devices, status, store, study
 from .study import Cell
 from .worker import Outcome, attempt, keep_failure
 
@@ -44,6 +44,7 @@ def run(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    device: str = "auto",
     retry_failed: bool = False,
     progress: bool | None = None,
 ) -> list[Failure]:
@@ -51,8 +52,8 @@ def run(
 
     See `outcomes` for the arguments.
     """
-    how = {"workers": workers, "scheduler": scheduler, "retry_failed": retry_failed}
-    ends = outcomes(cells, **how, progress=progress)
+    how = {"workers": workers, "scheduler": scheduler, "device": device}
+    ends = outcomes(cells, **how, retry_failed=retry_failed, progress=progress)
     failures = [Failure(end.cell, end.cause) for end in ends if end.state != "done"]
     return sorted(failures, key=lambda failure: failure.cell)
 
@@ -62,6 +63,7 @@ def outcomes(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    device: str = "auto",
     retry_failed: bool = False,
     progress: bool | None = None,
 ) -> Iterator[Outcome]:
@@ -69,6 +71,7 @@ def outcomes(
 
     - `workers`: processes on this machine; 1 computes in this one.
     - `scheduler`: address of a Dask scheduler whose workers compute instead, e.g. tcp://host:8786.
+    - `device`: where trainings run, see `devices.resolve`.
     - `retry_failed`: compute those too that would fail again: the others that failed (of a full
       disk, a lack of memory or of a network) are tried again in any case, and all are after a
       change of the program.
@@ -83,15 +86,17 @@ def outcomes(
     yield from skipped
     if not wanted:
         return
-    compute = partial(_on_this_machine, workers=workers)
     if scheduler is not None:
-        compute = partial(_on_cluster, address=scheduler)
+        compute = partial(_on_cluster, address=scheduler, device=device)
+    else:
+        devices.resolve(device)
+        compute = partial(_on_this_machine, workers=workers, device=device)
     hidden = None if progress is None else not progress
     with tqdm(total=len(wanted), unit="cell", disable=hidden) as bar:
         for outcome in _settled(wanted, compute):
-            bar.update()
             if outcome.unwritable:
                 raise store.Unwritable(outcome.cause)
+            bar.update()
             yield outcome
 
 
@@ -140,12 +145,12 @@ def _settled(cells: list[Cell], compute: Callable) -> Iterator[Outcome]:
 # On this machine
 
 
-def _on_this_machine(cells: list[Cell], workers: int) -> Iterator[Outcome]:
+def _on_this_machine(cells: list[Cell], workers: int, device: str) -> Iterator[Outcome]:
     """In this process, or in loky's; a cell whose process dies again and again has failed."""
     left, crashes = list(cells), Counter()
     while left:
         jobs = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(
-            delayed(attempt)(cell, os.getpid()) for cell in list(left)
+            delayed(attempt)(cell, os.getpid(), device) for cell in list(left)
         )
         try:
             with closing(jobs):
@@ -181,7 +186,7 @@ def _crash(cell: Cell, reason: str) -> Outcome:
 # On a cluster
 
 
-def _on_cluster(cells: list[Cell], address: str) -> Iterator[Outcome]:
+def _on_cluster(cells: list[Cell], address: str, device: str) -> Iterator[Outcome]:
     """On the workers of a Dask scheduler.
 
     Through Dask's own client: joblib's Dask backend waits for ever on a cell that Dask has given up
@@ -193,7 +198,12 @@ def _on_cluster(cells: list[Cell], address: str) -> Iterator[Outcome]:
     with _client(address) as client:
         futures = {
             client.submit(
-                _remote_attempt, cell, folders, pure=False, key=f"{cell.name}-{uuid.uuid4().hex}"
+                _remote_attempt,
+                cell,
+                folders,
+                device,
+                pure=False,
+                key=f"{cell.name}-{uuid.uuid4().hex}",
             ): cell
             for cell in cells
         }
@@ -273,7 +283,7 @@ def _check_workers(client: Any, address: str) -> None:
         )
 
 
-def _remote_attempt(cell: Cell, folders: dict[str, str | None]) -> Outcome:
+def _remote_attempt(cell: Cell, folders: dict[str, str | None], device: str) -> Outcome:
     """`attempt` on another machine, in the folders of the one that asks for it."""
     for name, folder in folders.items():
         if folder and not Path(folder).is_dir():
@@ -284,4 +294,4 @@ def _remote_attempt(cell: Cell, folders: dict[str, str | None]) -> Outcome:
             os.environ[name] = folder
         else:
             os.environ.pop(name, None)
-    return attempt(cell, None)
+    return attempt(cell, None, device)

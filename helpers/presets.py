@@ -7,6 +7,7 @@ them; meant for a GPU).
 
 from dataclasses import dataclass, replace
 
+REFERENCES = ("real", "copies", "means")  # generators that need no training
 SCALES = ("smoke", "quick", "compact", "paper")
 DELTAS = (1e-3, 1e-5)  # the accountant's epsilon is reported at both
 PRIVATE_PER_CLASS = 10  # images per class a generator is trained on

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from . import datasets
+from . import datasets, presets
 from .datasets import Dataset, Sample
 
-NAMES = ("real", "copies", "means")
+NAMES = presets.REFERENCES
 
 
 def images(

@@ -64,16 +64,17 @@ def results_root(scale: str) -> Path:
     return assets.root() / "results" if committed else study.runs_root() / "results"
 
 
-def obtain(cells: Sequence[Cell], *, workers: int = 1) -> Results:
+def obtain(cells: Sequence[Cell], *, workers: int = 1, device: str = "auto") -> Results:
     """The cells' results: from the collected files where they are current, else computed now.
 
-    Reading needs no data set. Raises `RuntimeError` naming the cells that failed, with causes.
+    Reading needs no data set. `workers` and `device` as in `execution.outcomes`. Raises
+    `RuntimeError` naming the cells that failed, with causes.
     """
     dataset, scale = _one_dataset(cells)
     folder = results_root(scale)
     records = _collected(folder, dataset)
     if not records.keys() >= set(cells):
-        failures = execution.run(cells, workers=workers)
+        failures = execution.run(cells, workers=workers, device=device)
         collect(cells)
         if failures:
             causes = "; ".join(f"{f.cell.name}: {f.cause}" for f in failures)

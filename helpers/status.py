@@ -38,18 +38,16 @@ class Slice:
     sigmas: tuple[str, ...]  # "sgd", "clipped" or a noise multiplier
     seeds: tuple[int, ...]
     scale: str
-    references: bool = False  # with the reference generators
 
     def cells(self) -> "list[Cell]":
         """Its cells, sorted. Raises `ValueError` for an element that is not allowed."""
         from . import study
 
-        cells = set()
-        for name in self.datasets:
-            cells.update(study.grid(name, self.models, self.sigmas, self.seeds, self.scale))
-            if self.references:
-                cells.update(study.reference_grid(name, self.seeds, self.scale))
-        return sorted(cells)
+        grids = (
+            study.grid(name, self.models, self.sigmas, self.seeds, self.scale)
+            for name in self.datasets
+        )
+        return sorted({cell for cells in grids for cell in cells})
 
 
 @dataclass(frozen=True)

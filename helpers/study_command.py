@@ -39,6 +39,12 @@ def add(commands: Any, exit_codes: str) -> None:
         help="let the workers of this Dask scheduler compute instead, e.g. tcp://host:8786",
     )
     how.add_argument(
+        "--device",
+        default="auto",
+        choices=("auto", "cpu", "cuda"),
+        help="where to train: auto is cuda if there is one, else cpu; default: auto",
+    )
+    how.add_argument(
         "--retry-failed", action="store_true", help="try all failed cells again, not only some"
     )
     ask = command.add_argument_group("only ask")
@@ -61,9 +67,14 @@ def _add_slice(group: Any) -> None:
         metavar="DATASET",
         help="digits, mnist, octmnist or organamnist",
     )
-    models = list(presets.MODELS)
+    models = [*presets.MODELS, *presets.REFERENCES]
     group.add_argument(
-        "--models", nargs="+", default=models, metavar="MODEL", help=f"default: {' '.join(models)}"
+        "--models",
+        nargs="+",
+        default=models,
+        metavar="MODEL",
+        help=f"{', '.join(presets.MODELS)}, and to compare them with, not trained: other real "
+        "images (real), copies of the training images (copies), class means (means); default: all",
     )
     group.add_argument(
         "--sigmas",
@@ -75,12 +86,6 @@ def _add_slice(group: Any) -> None:
     )
     group.add_argument(
         "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="default: 0 1 2"
-    )
-    group.add_argument(
-        "--references",
-        action="store_true",
-        help="also measure the reference generators, which are not trained: real images, copies of "
-        "the training images, and the mean of each class",
     )
     group.add_argument(
         "--scale", default="compact", help=f"{', '.join(presets.SCALES)}; default: compact"
@@ -95,7 +100,6 @@ def study(arguments: argparse.Namespace) -> int:
         tuple(arguments.sigmas),
         tuple(arguments.seeds),
         arguments.scale,
-        arguments.references,
     )
     try:
         return _answer(asked, arguments)
@@ -139,6 +143,7 @@ def _compute(asked: Slice, plan: Plan, arguments: argparse.Namespace) -> int:
         cells,
         workers=arguments.workers,
         scheduler=arguments.scheduler,
+        device=arguments.device,
         retry_failed=arguments.retry_failed,
         progress=True,
     ):

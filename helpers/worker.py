@@ -17,8 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
 from . import assets, status, store, study
 from .study import Cell
 
@@ -39,10 +37,10 @@ class Outcome:
     unwritable: bool = False  # it failed because the store cannot be written
 
 
-def attempt(cell: Cell, parent: int | None) -> Outcome:
+def attempt(cell: Cell, parent: int | None, device: str) -> Outcome:
     """Compute a cell that is neither done nor in flight; a failure is kept in its folder.
 
-    `parent` is the process whose death ends this one; `None` for none.
+    `parent` is the process whose death ends this one; `None` for none. Trainings run on `device`.
     """
     place = None
     try:
@@ -50,10 +48,10 @@ def attempt(cell: Cell, parent: int | None) -> Outcome:
             place = status.place(cell)
             if status.standing(place).state == "done":
                 return Outcome(cell, "done", peak_memory=peak_memory())
-            with _in_flight(place.path, parent) as free, threadpool_limits(1):
+            with _in_flight(place.path, parent) as free:
                 if not free:
                     return Outcome(cell, "elsewhere")
-                study.run_cell(cell)
+                study.run_cell(cell, device=device)
                 (place.path / "failed.json").unlink(missing_ok=True)
     except _FAILURES as error:
         cause = f"{type(error).__name__}: {error}"

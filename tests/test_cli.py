@@ -106,7 +106,7 @@ def test_a_study_is_computed_collected_and_named(capsys, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_study_says_how_to_go_on(capsys, tmp_path, monkeypatch):
-    def interrupted(cell):
+    def interrupted(cell, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setenv("NFL_HOME", str(tmp_path))

@@ -275,7 +275,8 @@ def disk(home):
 def error_of(capsys, arguments: list[str]) -> str:
     """The one line that a study that cannot be kept says."""
     assert main(arguments) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if line and "cell]" not in line]
+    lines = capsys.readouterr().err.splitlines()
+    said = [line for line in lines if line and "%|" not in line]  # without the progress bar
     assert len(said) == 1 and said[0].startswith("error: "), said
     return said[0]
 
@@ -338,7 +339,7 @@ def failing(error: Exception, seed: int = 0):
     """`run_cell` that fails with `error` for one seed, and keeps count."""
     real = study.run_cell
 
-    def run_cell(cell):
+    def run_cell(cell, *, device):
         run_cell.called += 1
         if cell.seed == seed:
             raise error
