@@ -23,6 +23,7 @@ from . import (
     datasets,
     devices,
     evaluation,
+    memory,
     models,
     presets,
     references,
@@ -168,6 +169,7 @@ def run_cell(cell: Cell, *, device: str = "auto") -> dict[str, Any]:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Sums depend on how many threads share them: a cell's result must not."""
+    memory.keep_freed()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
