@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-# Pages that ten turns of allocating and filling 40 MB touch for the first time.
+# Pages that fifty turns of allocating and filling 40 MB touch for the first time.
 COUNT = """
 import resource, sys, torch
 from helpers import memory
@@ -15,7 +15,7 @@ if sys.argv[1] == "keep":
 torch.set_num_threads(1)
 torch.ones(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
+for _ in range(50):
     torch.ones(10_000_000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
