@@ -49,12 +49,17 @@ def fit(
     - `places`: the slot of each record [n], distinct; the first n by default.
     - `seed`: of the streams for sampling records, the losses' randomness, the noise and the rest.
 
-    Raises `ValueError` for an arm and sigma that do not fit, or more records than slots.
+    Raises `ValueError` for an arm and sigma that do not fit, more records than slots, or places
+    that are not one slot per record.
     """
     check_arm(arm, sigma)
     if not 0 < len(records.images) <= slots:
         raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
     places = torch.arange(len(records.images)) if places is None else places
+    if len(places.unique()) != len(records.images) or not 0 <= places.min() <= places.max() < slots:
+        raise ValueError(
+            f"places are {places.tolist()}; give each record its own in 0..{slots - 1}"
+        )
     records = Sample(*(part.to(model.device) for part in records))
     streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
     private = _Adam(model.noised, training.learning_rate, training)

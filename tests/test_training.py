@@ -23,13 +23,14 @@ def records(n: int = SLOTS) -> Sample:
     return Sample(images, torch.arange(n) % CLASSES, torch.arange(n))
 
 
-def fit(name: str, *, arm="sgd", sigma=0.0, n=SLOTS, seed=0, slots=SLOTS, **changes):
+def fit(name: str, *, arm="sgd", sigma=0.0, n=SLOTS, seed=0, slots=SLOTS, places=None, **changes):
     """A smoke-scale model trained on `n` records; `changes` are to its `presets.Training`."""
     preset = presets.preset(name, "smoke")
     model = models.build(name, "smoke", classes=CLASSES, generator=stream(seed))
     options = replace(preset.training, **changes)
     data = records(n)
-    return training.fit(model, data, arm=arm, sigma=sigma, training=options, slots=slots, seed=seed)
+    where = {"slots": slots, "places": places}
+    return training.fit(model, data, arm=arm, sigma=sigma, training=options, seed=seed, **where)
 
 
 def weights(module: nn.Module) -> torch.Tensor:
@@ -98,6 +99,26 @@ def test_a_record_s_draws_depend_on_its_slot_alone():
     assert torch.equal(seen[0][: 2 * (SLOTS - 1)], seen[1])
 
 
+def test_records_keep_their_draws_when_one_before_them_is_left_out():
+    preset = presets.preset("ddpm", "smoke")
+    seen = []
+
+    def losses(images, labels, randomness):
+        seen.append(randomness)
+        return type(model).losses(model, images, labels, randomness)
+
+    for left_out in (None, 2):
+        keep = torch.tensor([i for i in range(SLOTS) if i != left_out])
+        model = models.build("ddpm", "smoke", classes=CLASSES, generator=stream())
+        model.losses = losses
+        options = replace(preset.training, steps=1, draws=2)
+        data = Sample(*(part[keep] for part in records()))
+        where = {"slots": SLOTS, "places": keep}
+        training.fit(model, data, arm="sgd", sigma=0.0, training=options, seed=0, **where)
+    by_slot = seen[0].view(SLOTS, 2, -1)
+    assert torch.equal(by_slot[keep].flatten(0, 1), seen[1])
+
+
 @pytest.mark.parametrize("decay", [0.5, 0.999])
 def test_the_average_equals_its_closed_form(decay):
     """w_bar_t = d_t w_bar_(t-1) + (1 - d_t) w_t with d_t = min(decay, (1 + t) / (10 + t))."""
@@ -154,6 +175,8 @@ def test_a_batch_without_records_is_noise_alone():
         ({"arm": "dp", "sigma": 0.0}, "goes with `dp` alone"),
         ({"arm": "dp", "sigma": float("nan")}, "finite"),
         ({"slots": SLOTS - 1}, "8 records for 7 slots"),
+        ({"places": torch.zeros(SLOTS, dtype=torch.long)}, "give each record its own in 0..7"),
+        ({"places": torch.arange(SLOTS) + 1}, "give each record its own in 0..7"),
     ],
 )
 def test_impossible_requests_are_refused(changes, message):
