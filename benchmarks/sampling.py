@@ -25,7 +25,7 @@ import report
 import torch
 from torch import Tensor
 
-from helpers import datasets, features, fidelity, models, presets, store, study
+from helpers import datasets, features, fidelity, models, presets, study
 from helpers.datasets import Dataset
 from helpers.models import ddpm
 from helpers.randomness import generator as stream
@@ -39,17 +39,10 @@ RIVAL_IMAGES, RIVAL_STEPS = 10, 4  # the rival is measured on so many of 1,000 a
 
 def trained(cell: Cell, dataset: Dataset) -> ddpm.DDPM:
     """The model of the cell's full run, from the store or trained and kept."""
-    path = study.folder(cell, dataset) / "full.npz"
-    run, classes = store.read_arrays(path), len(dataset.classes)
-    if run is None:
-        draw = stream(cell.seed, "few-shot")
-        sets = datasets.neighbours(dataset, presets.PRIVATE_PER_CLASS, generator=draw)
-        run = study.train_role(cell, sets.full, classes=classes)
-        store.write_arrays(path, run)
-    model = models.build(cell.model, cell.scale, classes=classes, generator=stream(0, "shape"))
-    weights = {name: torch.from_numpy(run[f"weights/{name}"]) for name in model.state_dict()}
-    model.load_state_dict(weights)
-    return model.eval()
+    draw = stream(cell.seed, "few-shot")
+    sets = datasets.neighbours(dataset, presets.PRIVATE_PER_CLASS, generator=draw)
+    run = study.run_role(cell, dataset, sets, "full", torch.device("cpu"))
+    return study.trained_model(cell, run, classes=len(dataset.classes))
 
 
 def timed(sample: Callable[[], Tensor]) -> tuple[Tensor, float]:

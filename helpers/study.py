@@ -184,7 +184,7 @@ def _compute(cell: Cell, dataset: Dataset, device: torch.device) -> dict[str, An
     sets = datasets.neighbours(
         dataset, presets.PRIVATE_PER_CLASS, generator=stream(cell.seed, "few-shot")
     )
-    runs = {role: _role(cell, dataset, sets, role, device) for role in cell.roles}
+    runs = {role: run_role(cell, dataset, sets, role, device) for role in cell.roles}
     training_seconds = sum(float(run["core_seconds"]) for run in runs.values())
     began = time.process_time()
     measured = _measure(cell, dataset, sets, runs)
@@ -218,7 +218,7 @@ def read_arrays(cell: Cell, dataset: Dataset) -> dict[str, np.ndarray] | None:
     return store.read_arrays(folder(cell, dataset) / "arrays.npz")
 
 
-def _role(
+def run_role(
     cell: Cell, dataset: Dataset, sets: Neighbours, role: str, device: torch.device
 ) -> dict[str, np.ndarray]:
     """One run's synthetic set (and weights, if it trains), from the store if it is there."""

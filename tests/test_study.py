@@ -163,7 +163,7 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
     monkeypatch.setattr(study, "train_role", watch)
     for role in ("full", "omitted"):
         with pytest.raises(KeyboardInterrupt):
-            study._role(CELL, dataset, sets, role, device=None)
+            study.run_role(CELL, dataset, sets, role, device=None)
     (full, none), (omitted, places) = seen[100], seen[99]
     assert none is None and torch.equal(full[places], omitted)
     assert sets.query.index.item() not in omitted
