@@ -27,9 +27,10 @@ from pathlib import Path
 import report
 from distributed import LocalCluster
 
-from helpers import execution, results, status, store, study
+from helpers import execution, presets, results, status, store, study
 
-ANSWERED = ["--scale", "compact", "--seeds", *map(str, range(9))]  # 3 models, 6 levels: 162 cells
+# 3 models, 6 levels, 9 seeds: 162 cells
+ANSWERED = ["--scale", "compact", "--models", *presets.MODELS, "--seeds", *map(str, range(9))]
 
 
 def seconds(cells: list[study.Cell], **how) -> float:
@@ -95,9 +96,11 @@ def overhead(source: Path, cells: list[study.Cell], rounds: int) -> dict[str, fl
 
 
 def compact_cell(runs: Path) -> tuple[Path, dict]:
-    """The quickest finished compact cell of a store: its folder and its record."""
+    """The quickest trained compact cell of a store: its folder and its record."""
     records = {
-        path.parent: store.read_json(path) for path in runs.glob("*/*-compact-*/metrics.json")
+        path.parent: store.read_json(path)
+        for model in presets.MODELS
+        for path in runs.glob(f"*/{model}-*-compact-*/metrics.json")
     }
     if not records:
         advice = "run `python -m helpers study --dataset mnist` for a while"
@@ -123,7 +126,7 @@ def answers(source: Path, record: dict, rounds: int) -> dict[str, list[float]]:
         return round(time.perf_counter() - began, 2)
 
     asked = status.Slice(
-        ("digits",), ("ddpm", "gan", "vae"), ("sgd", "clipped", "0.1", "0.2", "0.3", "0.4"),
+        ("digits",), tuple(presets.MODELS), ("sgd", "clipped", "0.1", "0.2", "0.3", "0.4"),
         tuple(range(9)), "compact",
     )  # fmt: skip
     cells = asked.cells()
