@@ -290,6 +290,17 @@ def study_choice(frame: pd.DataFrame) -> pd.DataFrame:
     return result.round(2)
 
 
+def kept(frame: pd.DataFrame) -> pd.DataFrame:
+    """Share of near-copies that a map leaves among the 2 % of points nearest to the query.
+
+    Mean over seeds per reducer and real data set. In the space of images all or nearly all are.
+    """
+    table = _select(frame, metric="inside_plane", leak="copies")
+    wide = table.pivot_table(index="reducer", columns="dataset", values="value")
+    wide = wide.reindex(index=[r for r in selection.MAPS if r in wide.index], columns=real(frame))
+    return wide.map("{:.0%}".format).rename_axis(columns=None)
+
+
 def mass_truth(frame: pd.DataFrame, dataset: str, fraction: float) -> float:
     """Mean over seeds of the exact growth of mass around the query in the space of images, nats."""
     inside = _select(frame, metric="inside_images", dataset=dataset, reducer=STUDY[0])
