@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -193,7 +194,7 @@ def leaks(results: Results, variant: str = "") -> pd.DataFrame:
 
 
 def _text(row: pd.Series, digits: int) -> str:
-    if row["n"] == 1 or row["high"] == row["low"]:
+    if row["n"] == 1 or math.isclose(row["high"], row["low"]):
         return f"{row['mean']:,.{digits}f}"
     return f"{row['mean']:,.{digits}f} ± {row['high'] - row['mean']:,.{digits}f}"
 
