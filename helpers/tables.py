@@ -67,11 +67,11 @@ def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     A metric without a value there shows as "∞" if it is the accountant's epsilon of a model trained
     without noise, else as "–". The last column is the number of seeds.
     """
-    columns, seeds = {}, None
+    columns = {}
     for metric in metrics:
         table = intervals(frame, metric).set_index(["model", "level"])
         columns[metric] = table.apply(lambda row, m=metric: _text(row, DIGITS.get(m, 3)), axis=1)
-        seeds = table["n"] if seeds is None else seeds.combine_first(table["n"])
+    seeds = with_level(frame).groupby(["model", "level"], observed=True)["seed"].nunique()
     order = pd.MultiIndex.from_frame(
         with_level(frame)[["model", "level"]].drop_duplicates().sort_values(["model", "level"])
     )
@@ -79,7 +79,7 @@ def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     trained = order.get_level_values("level") != "none"
     for metric in (m for m in metrics if m.startswith("epsilon_1e")):
         result.loc[trained, metric] = result.loc[trained, metric].fillna("∞")
-    return result.fillna("–").assign(seeds=seeds.reindex(order).astype(int))
+    return result.fillna("–").assign(seeds=seeds.reindex(order))
 
 
 # The metrics that rank generators, by the sign that makes less of them better.

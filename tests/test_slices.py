@@ -40,7 +40,7 @@ def test_a_wrong_parameter_is_an_error(root, tmp_path, parameters, message):
 def test_a_slice_shows_just_its_cells(root, tmp_path):
     executed = run(root, tmp_path / "slice.ipynb", {"sigmas": "[0.2]", "seeds": "[0, 1]"})
     texts = [o.get("text", "") for cell in executed.cells for o in cell.get("outputs", [])]
-    assert "2 cells of 2 seeds, 6 trainings\n" in texts
+    assert "4 cells of 2 seeds, 8 trainings\n" in texts
 
 
 def test_two_slices_at_once_add_up_to_the_grid(root, tmp_path, monkeypatch):
