@@ -214,7 +214,7 @@ def _processor() -> str:
 def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
     pool = datasets.public(dataset, dataset.public_per_class)
-    reducer = evaluation.public_isomap(dataset, presets.EVALUATIONS[scale])
+    reducer = evaluation.public_isomap(dataset, presets.evaluation(scale, dataset.name))
     images = to_bytes(pool.images)
     shown = [
         images[pool.labels == c][: evaluation.SHOWN_PER_CLASS] for c in range(len(dataset.classes))
