@@ -1,6 +1,6 @@
 """Results as figures. Each function takes results and returns a matplotlib figure.
 
-One colour per model, the same in every figure; bands are 90 % t intervals over seeds.
+One colour and one marker per model, the same in every figure; bands are 90 % t intervals over seeds.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ from .results import Results
 from .study import Cell
 
 MODEL_NAMES = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
-_COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
+COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
+MARKERS = {"vae": "o", "gan": "s", "ddpm": "^"}
 REFERENCE_NAMES = {
     "real": "other real images",
     "copies": "training copies",
@@ -169,8 +170,8 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
     names = tables.levels(frame)
     for model, group in table[table["model"].isin(MODEL_NAMES)].groupby("model"):
         at = [names.index(name) for name in group["level"]]
-        axis.plot(at, group["mean"], "o-", color=_COLOURS[model], label=MODEL_NAMES[model])
-        axis.fill_between(at, group["low"], group["high"], color=_COLOURS[model], alpha=0.2)
+        axis.plot(at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=MODEL_NAMES[model])
+        axis.fill_between(at, group["low"], group["high"], color=COLOURS[model], alpha=0.2)
     axis.set(title=LABELS.get(metric, metric), xlabel="σ, and ε at δ = 10⁻³")
     axis.set_xticks(range(len(names)), [_tick(frame, name) for name in names])
 
@@ -257,7 +258,7 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
         .reset_index()
     )
     wide["model"] = wide["model"].map(MODEL_NAMES)
-    colours = {MODEL_NAMES[model]: colour for model, colour in _COLOURS.items()}
+    colours = {MODEL_NAMES[model]: colour for model, colour in COLOURS.items()}
     figure, ((left, right),) = _panels(1, 2, size=(9, 3.8))
     for axis, x in ((left, fidelity), (right, "epsilon_hat")):
         sns.scatterplot(
