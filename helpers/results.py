@@ -83,9 +83,25 @@ def obtain(cells: Sequence[Cell], *, workers: int = 1, device: str = "auto") -> 
             if (records := _collected(folder, dataset)).keys() >= set(cells):
                 break
             collect(cells)
-    frame = pd.DataFrame(_rows({cell: records[cell] for cell in cells}), columns=_COLUMNS)
+    return _results({cell: records[cell] for cell in cells}, folder, dataset)
+
+
+def available(dataset: str, scale: str = "compact") -> Results | None:
+    """What is collected of a data set and current; nothing is computed. `None` if there is nothing.
+
+    For chapters that judge all results together, and have to say what is missing.
+    """
+    if dataset not in datasets.NAMES:
+        raise ValueError(f"data set {dataset!r} is unknown; allowed: {', '.join(datasets.NAMES)}")
+    folder = results_root(scale)
+    records = {c: r for c, r in _collected(folder, dataset).items() if c.scale == scale}
+    return _results(records, folder, dataset) if records else None
+
+
+def _results(records: dict[Cell, dict], folder: Path, dataset: str) -> Results:
+    frame = pd.DataFrame(_rows(records), columns=_COLUMNS)
     provenance = store.read_json(folder / f"{dataset}.json")
-    return Results(sorted(cells), frame, provenance, folder / dataset)
+    return Results(sorted(records), frame, provenance, folder / dataset)
 
 
 def collect(cells: Iterable[Cell]) -> Path:
