@@ -1,6 +1,7 @@
 """Results as figures. Each function takes results and returns a matplotlib figure.
 
-One colour and one marker per model, the same in every figure; bands are 90 % t intervals over seeds.
+One colour and one marker per model, the same in every figure; bands are 90 % t intervals over
+seeds.
 """
 
 from collections.abc import Sequence
@@ -170,7 +171,9 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
     names = tables.levels(frame)
     for model, group in table[table["model"].isin(MODEL_NAMES)].groupby("model"):
         at = [names.index(name) for name in group["level"]]
-        axis.plot(at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=MODEL_NAMES[model])
+        axis.plot(
+            at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=MODEL_NAMES[model]
+        )
         axis.fill_between(at, group["low"], group["high"], color=COLOURS[model], alpha=0.2)
     axis.set(title=LABELS.get(metric, metric), xlabel="σ, and ε at δ = 10⁻³")
     axis.set_xticks(range(len(names)), [_tick(frame, name) for name in names])

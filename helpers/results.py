@@ -87,14 +87,15 @@ def obtain(cells: Sequence[Cell], *, workers: int = 1, device: str = "auto") -> 
 
 
 def available(dataset: str, scale: str = "compact") -> Results | None:
-    """What is collected of a data set and current; nothing is computed. `None` if there is nothing.
+    """What is collected of the study's grid on a data set; nothing is computed.
 
-    For chapters that judge all results together, and have to say what is missing.
+    For chapters that judge all results together, and have to say what is missing. `None` if there
+    is nothing.
     """
-    if dataset not in datasets.NAMES:
-        raise ValueError(f"data set {dataset!r} is unknown; allowed: {', '.join(datasets.NAMES)}")
     folder = results_root(scale)
-    records = {c: r for c, r in _collected(folder, dataset).items() if c.scale == scale}
+    models = [*presets.MODELS, *presets.REFERENCES]
+    grid = set(study.grid(dataset, models, presets.LEVELS, presets.SEEDS, scale))
+    records = {c: r for c, r in _collected(folder, dataset).items() if c in grid}
     return _results(records, folder, dataset) if records else None
 
 
@@ -230,7 +231,7 @@ def _processor() -> str:
 def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
     pool = datasets.public(dataset, dataset.public_per_class)
-    reducer = evaluation.public_isomap(dataset, presets.evaluation(scale, dataset.name))
+    reducer = evaluation.public_isomap(dataset, presets.EVALUATIONS[scale])
     images = to_bytes(pool.images)
     shown = [
         images[pool.labels == c][: evaluation.SHOWN_PER_CLASS] for c in range(len(dataset.classes))

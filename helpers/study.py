@@ -86,7 +86,7 @@ class Cell:
     @property
     def evaluation(self) -> presets.Evaluation:
         """How the cell is measured."""
-        return presets.evaluation(self.scale, self.dataset)
+        return presets.evaluation(self.scale, self.dataset, self.model)
 
     def training_key(self, checksum: str) -> str:
         """Changes with anything that decides the cell's trainings; `checksum` is the data's."""

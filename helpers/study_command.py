@@ -10,7 +10,6 @@ from typing import Any
 from . import assets, presets, status, store
 from .status import STATES, Plan, Slice, Standing
 
-_SIGMAS = ("sgd", "clipped", "0.1", "0.2", "0.3", "0.4")
 _DESCRIPTION = (
     "Train and measure the missing cells of a slice of the grid, then collect the results in "
     "data/results. A cell is one data set, model, level of noise and seed. Finished work is kept: "
@@ -74,18 +73,24 @@ def _add_slice(group: Any) -> None:
         default=models,
         metavar="MODEL",
         help=f"{', '.join(presets.MODELS)}, and to compare them with, not trained: other real "
-        "images (real), copies of the training images (copies), class means (means); default: all",
+        "images (real), copies of the training images (copies), class means (means); default: all "
+        f"these. Variants for one question each: {', '.join(presets.VARIANTS)}",
     )
     group.add_argument(
         "--sigmas",
         nargs="+",
-        default=list(_SIGMAS),
+        default=[str(level) for level in presets.LEVELS],
         metavar="SIGMA",
         help="levels of noise: sgd (no clipping), clipped (no noise), or noise multipliers > 0; "
-        f"default: {' '.join(_SIGMAS)}",
+        f"default: {' '.join(map(str, presets.LEVELS))}",
     )
     group.add_argument(
-        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="default: 0 1 2"
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=list(presets.SEEDS),
+        metavar="SEED",
+        help="default: 0 1 2",
     )
     group.add_argument(
         "--scale", default="compact", help=f"{', '.join(presets.SCALES)}; default: compact"

@@ -50,6 +50,21 @@ def test_compact_models_noise_the_same_number_of_parameters_within_ten_percent(c
     assert max(sizes) <= 1.1 * min(sizes)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("width", "factor"), [("quarter", 0.25), ("4x", 4), ("16x", 16)])
+def test_variants_noise_a_stated_multiple_of_the_parameters(name, width, factor):
+    wider, plain = build(f"{name}-{width}", "compact"), build(name, "compact")
+    ratio = models.count_parameters(wider.noised) / models.count_parameters(plain.noised)
+    assert ratio == pytest.approx(factor, rel=0.1)
+    if name == "gan":
+        assert models.count_parameters(wider.generator) == models.count_parameters(plain.generator)
+
+
+def test_a_variant_exists_at_the_scale_compact_only():
+    with pytest.raises(ValueError, match="compact only"):
+        build("gan-authors", "paper")
+
+
 @pytest.mark.parametrize("scale", presets.SCALES)
 @pytest.mark.parametrize("name", NAMES)
 def test_no_scale_has_dropout_or_in_place_layers(name, scale):

@@ -151,6 +151,23 @@ def test_presets_exist_for_every_model_and_scale():
             assert presets.EVALUATIONS[scale].per_class > 0
 
 
+def test_only_the_main_models_on_digits_have_the_second_neighbor_variant():
+    assert CELL.roles == study.ROLES
+    for other in (("octmnist", "vae"), ("mnist", "gan-authors")):
+        assert Cell(*other, "sgd", 0.0, 0, "compact").roles == ("full", "victim", "ablated")
+
+
+def test_what_is_available_is_of_the_grid_and_nothing_is_computed(home, monkeypatch):
+    monkeypatch.setattr(study, "run_role", None)
+    assert results.available("digits", "smoke") is None
+    monkeypatch.undo()
+    of_the_grid, extra = study.grid("digits", ["vae"], [0.1, 0.7], [0], "smoke")
+    for cell in (of_the_grid, extra):
+        study.run_cell(cell)
+    results.collect([of_the_grid, extra])
+    assert results.available("digits", "smoke").cells == [of_the_grid]
+
+
 def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypatch):
     seen = {}
 

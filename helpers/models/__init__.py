@@ -24,7 +24,7 @@ from .gan import GAN
 from .interface import Generative
 from .vae import VAE
 
-_NETWORKS = {"vae": VAE, "gan": GAN, "ddpm": DDPM}
+_NETWORKS = {presets.VAE: VAE, presets.GAN: GAN, presets.DDPM: DDPM}
 
 
 def build(
@@ -41,7 +41,7 @@ def build(
     with torch.random.fork_rng(devices=[]):
         # The CPU's stream alone: `torch.manual_seed` would reset those of graphics cards, too.
         torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        return _NETWORKS[name](classes, preset)
+        return _NETWORKS[type(preset)](classes, preset)
 
 
 def count_parameters(module: nn.Module) -> int:
