@@ -15,7 +15,6 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,9 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from . import assets, datasets, density, preservation, ratios, store, truth
+from . import assets, datasets, density, preservation, process, ratios, store, truth
 from .density import Reducer
 from .randomness import generator as stream
 from .truth import Scene
@@ -156,7 +154,7 @@ def compute(unit: Unit, design: Design = FULL) -> list[Row]:
     record = store.read_json(path)
     if record is None:
         started = time.process_time()
-        with _one_thread():
+        with process.one_thread():
             rows = _measure(unit, design)
         seconds = time.process_time() - started
         record = {"rows": [astuple(row) for row in rows], "core_seconds": round(seconds, 2)}
@@ -180,18 +178,6 @@ def _hash(unit: Unit, design: Design, checksum: str) -> str:
 
 def _checksum(name: str) -> str:
     return "" if name == truth.BLOBS else datasets.load(name).checksum
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums depend on how many threads share them: a unit's numbers must not."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):  # of NumPy, SciPy and scikit-learn
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _measure(unit: Unit, design: Design) -> list[Row]:

@@ -6,15 +6,13 @@ unit of parallel work; roles are the unit of resumption.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from . import (
     accounting,
@@ -23,9 +21,9 @@ from . import (
     datasets,
     devices,
     evaluation,
-    memory,
     models,
     presets,
+    process,
     references,
     store,
     training,
@@ -162,28 +160,13 @@ def run_cell(cell: Cell, *, device: str = "auto") -> dict[str, Any]:
     dataset = datasets.load(cell.dataset)
     if (record := read_record(cell, dataset)) is not None:
         return record
-    with _one_thread():
+    with process.one_thread():
         return _compute(cell, dataset, devices.resolve(device))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums depend on how many threads share them: a cell's result must not."""
-    memory.keep_freed()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _compute(cell: Cell, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """Train what is missing of the cell, measure it and keep both."""
-    sets = datasets.neighbours(
-        dataset, presets.PRIVATE_PER_CLASS, generator=stream(cell.seed, "few-shot")
-    )
+    sets = _neighbours(cell, dataset)
     runs = {role: run_role(cell, dataset, sets, role, device) for role in cell.roles}
     training_seconds = sum(float(run["core_seconds"]) for run in runs.values())
     began = time.process_time()
@@ -202,6 +185,19 @@ def _compute(cell: Cell, dataset: Dataset, device: torch.device) -> dict[str, An
     }
     store.write_json(place / "metrics.json", record)
     return record
+
+
+def full_run(cell: Cell, *, device: str = "auto") -> tuple[dict[str, np.ndarray], Neighbours]:
+    """The cell's run on the full set, trained only if the store lacks it, and the cell's sets."""
+    dataset = datasets.load(cell.dataset)
+    sets = _neighbours(cell, dataset)
+    with process.one_thread():
+        return run_role(cell, dataset, sets, "full", devices.resolve(device)), sets
+
+
+def _neighbours(cell: Cell, dataset: Dataset) -> Neighbours:
+    drawn = stream(cell.seed, "few-shot")
+    return datasets.neighbours(dataset, presets.PRIVATE_PER_CLASS, generator=drawn)
 
 
 def read_record(cell: Cell, dataset: Dataset) -> dict[str, Any] | None:

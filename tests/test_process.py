@@ -9,9 +9,9 @@ import pytest
 # Pages that fifty turns of allocating and filling 40 MB touch for the first time.
 COUNT = """
 import resource, sys, torch
-from helpers import memory
+from helpers import process
 if sys.argv[1] == "keep":
-    assert memory.keep_freed()
+    assert process.keep_freed()
 torch.set_num_threads(1)
 torch.ones(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

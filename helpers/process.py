@@ -1,0 +1,46 @@
+"""What a computing process does with its threads and its memory, whatever it computes."""
+
+import ctypes
+import functools
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from threadpoolctl import threadpool_limits
+
+# The parameters of glibc's mallopt(3), and the most it takes for them.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_MOST_TRIM, _MOST_MMAP = 2**31 - 1, 2**30
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, and keep freed memory.
+
+    Sums depend on how many threads share them: a kept number must not.
+    """
+    keep_freed()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):  # of NumPy, SciPy and scikit-learn
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@functools.cache
+def keep_freed() -> bool:
+    """Keep freed memory in this process from now on; returns whether the C library knows how to.
+
+    Networks allocate and free the same large blocks in every step. The C library of Linux returns
+    each to the system and gets it back page by page, which costs up to a third of the time on a
+    virtual machine, and stops two workers from being twice as fast as one.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # another C library than glibc
+        return False
+    return all([mallopt(_MMAP_THRESHOLD, _MOST_MMAP), mallopt(_TRIM_THRESHOLD, _MOST_TRIM)])
