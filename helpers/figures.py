@@ -27,12 +27,17 @@ REFERENCE_NAMES = {
     "means": "class means",
 }
 LABELS = {
-    "fid": "FID (Inception), lower is better",
-    "fd_lite0": "Fréchet distance (Lite0), lower is better",
-    "epsilon_hat": "empirical ε̂ at the query, lower is better",
-    "accuracy": "TSTR accuracy, higher is better",
-    "ecdf_ks": "KS distance of the ECDFs",
-    "ecdf_w1": "W₁ / median hold-out distance",
+    "fid": "FID (Inception) ↓",
+    "fd_lite0": "Fréchet distance (Lite0) ↓",
+    "is_lite0": "Inception Score (by Lite0) ↑",
+    "epsilon_hat": "empirical ε̂ at the query ↓",
+    "accuracy": "TSTR accuracy ↑",
+    "conditional_consistency": "shows the asked class ↑",
+    "recall": "recall ↑",
+    "coverage": "coverage ↑",
+    "ecdf_ks": "KS distance of the ECDFs ↓",
+    "ecdf_w1": "W₁ / median hold-out distance ↓",
+    "ecdf_area_paper": "area, authors' form ↓",
 }
 
 
@@ -43,83 +48,18 @@ def style() -> None:
     plt.rcParams.update({"figure.dpi": 100, "savefig.dpi": 120, "axes.titlesize": 11})
 
 
-def _panels(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> tuple[Figure, Any]:
+def panels(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> tuple[Figure, Any]:
     """A figure with its axes [rows, columns]; pyplot forgets it, so a notebook shows it once."""
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     plt.close(figure)
     return figure, axes
 
 
-def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Images uint8 [rows, columns, H, W] tiled into one [.., ..], white between them."""
-    rows, columns, height, width = images.shape
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), 255, np.uint8)
-    for r in range(rows):
-        for c in range(columns):
-            y, x = r * (height + gap), c * (width + gap)
-            sheet[y : y + height, x : x + width] = images[r, c]
-    return sheet
-
-
-def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> Figure:
-    """Synthetic images of one model, a panel per level, a row per class (NFL Fig. 7)."""
-    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
-    real = results.reference()
-    panels = [("real", real["images"])]
-    panels += [(_title(cell), results.arrays(cell)["samples"]) for cell in cells]
-    return _mosaics(panels, real["classes"], shown)
-
-
-def _mosaics(panels: list[tuple[str, np.ndarray]], classes: np.ndarray, shown: int) -> Figure:
-    """Panels of images uint8 [classes, n, 28, 28], a row per class."""
-    height = 0.26 * len(classes) + 0.5
-    figure, axes = _panels(1, len(panels), size=(0.27 * shown * len(panels) + 0.6, height))
-    for axis, (title, images) in zip(axes[0], panels, strict=True):
-        _show(axis, title, mosaic(images[:, :shown]))
-    size = 28 + 2
-    axes[0, 0].set_yticks([size * r + 14 for r in range(len(classes))], classes.tolist())
-    axes[0, 0].tick_params(length=0)
-    return figure
-
-
-def _show(axis: Axes, title: str, sheet: np.ndarray) -> None:
-    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255)
-    axis.set(title=title, xticks=[], yticks=[])
-    axis.grid(visible=False)
-    sns.despine(ax=axis, left=True, bottom=True)
-
-
-def references(results: Results, *, seed: int = 0, shown: int = 6) -> Figure:
-    """What the reference generators give, a panel each, a row per class."""
-    cells = [c for c in results.cells if c.is_reference and c.seed == seed]
-    cells.sort(key=lambda cell: list(REFERENCE_NAMES).index(cell.model))
-    panels = [(REFERENCE_NAMES[c.model], results.arrays(c)["samples"]) for c in cells]
-    return _mosaics(panels, results.reference()["classes"], shown)
-
-
-def gallery(results: Results, model: str, *, seed: int = 0) -> Figure:
-    """Per class the synthetic image nearest to a private one, above that one; a panel per level.
-
-    They are the images a reader should worry about first: see `privacy.copy_rate`.
-    """
-    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
-    rows = -(-len(cells) // 2)
-    figure, axes = _panels(rows, 2, size=(8.6, 1.15 * rows))
-    for axis, cell in zip(axes.flat, cells, strict=False):
-        pairs = results.arrays(cell)["gallery"]
-        _show(axis, _title(cell), mosaic(pairs.swapaxes(0, 1)))
-        axis.set_yticks([14, 44], ["synthetic", "private"])
-        axis.tick_params(length=0)
-    for axis in axes.flat[len(cells) :]:
-        axis.set_visible(False)
-    return figure
-
-
 def plane(results: Results) -> Figure:
     """The public images on the Isomap plane, the query class marked (NFL Fig. 5, 13, 14)."""
     reference = results.reference()
     points, labels = reference["points"], reference["labels"]
-    figure, ((axis,),) = _panels(size=(6.4, 4.8))
+    figure, ((axis,),) = panels(size=(6.4, 4.8))
     palette = sns.color_palette("tab20", len(reference["classes"]))
     for c, name in enumerate(reference["classes"]):
         chosen, query = points[labels == c], c == reference["query_class"]
@@ -142,12 +82,13 @@ def curves(
 ) -> Figure:
     """Each metric against sigma, one line per model with its 90 % band (NFL Fig. 10, 16, 18).
 
-    Below each noise multiplier stands the accountant's epsilon at delta 1e-3. Dash-dotted is what
-    other real images score (the model "real"), where the results hold it. Among the accuracies, the
-    dashed line is the real-data ceiling and the dotted one is chance.
+    Below each noise multiplier stand the accountant's epsilon at delta 1e-3 and the noise-to-signal
+    ratio, over the models. Dash-dotted is what other real images score (the model "real"), where
+    the results hold it. Among the accuracies, the dashed line is the real-data ceiling and the
+    dotted one is chance.
     """
     rows = -(-len(metrics) // columns)
-    figure, axes = _panels(rows, columns, size=(3.4 * columns, 3.2 * rows))
+    figure, axes = panels(rows, columns, size=(3.4 * columns, 3.2 * rows))
     for axis, metric in zip(axes.flat, metrics, strict=False):
         _curve(axis, results.frame, metric)
         if metric == "accuracy" and ceiling:
@@ -156,7 +97,7 @@ def curves(
         axis.set_visible(False)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     if len(handles) > 1:
-        axes.flat[0].legend(handles, labels)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -169,23 +110,38 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
             axis.text(0, floor.item(), "other real images", va="bottom", fontsize=8)
     frame = frame[frame["model"].isin(MODEL_NAMES)]
     names = tables.levels(frame)
-    for model, group in table[table["model"].isin(MODEL_NAMES)].groupby("model"):
+    for model in (m for m in MODEL_NAMES if m in set(table["model"])):
+        group = table[table["model"] == model]
         at = [names.index(name) for name in group["level"]]
         axis.plot(
             at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=MODEL_NAMES[model]
         )
         axis.fill_between(at, group["low"], group["high"], color=COLOURS[model], alpha=0.2)
-    axis.set(title=LABELS.get(metric, metric), xlabel="σ, and ε at δ = 10⁻³")
-    axis.set_xticks(range(len(names)), [_tick(frame, name) for name in names])
+    axis.set(title=LABELS.get(metric, metric), xlabel="noise multiplier σ")
+    ticks = [_tick(frame, name) for name in names]
+    axis.set_xticks(range(len(names)), ticks, fontsize=8)
+    means = pd.concat([table[table["model"].isin(MODEL_NAMES)]["mean"], floor])
+    margin = 0.4 * max(np.ptp(means), 1e-9)  # a band of few seeds may leave the panel
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, means.min() - margin), min(high, means.max() + margin))
 
 
 def _tick(frame: pd.DataFrame, name: str) -> str:
-    table = tables.intervals(frame, "epsilon_1e-3")
-    at = table[table["level"] == name]["mean"]
-    if at.empty:
-        return f"{name}\n∞"
-    low, high = f"{at.min():,.0f}", f"{at.max():,.0f}"
-    return f"{name}\n{low}" if low == high else f"{name}\n{low}–{high}"
+    """A level, below it epsilon at delta 1e-3, below that the noise-to-signal ratio."""
+    lines = [name]
+    for metric, unit in (("epsilon_1e-3", "ε {}"), ("noise_to_signal", "n/s {}")):
+        table = tables.intervals(frame, metric)
+        values = table[table["level"] == name]["mean"]
+        if values.empty:
+            lines.append(unit.format("∞"))
+            continue
+        low, high = _short(values.min()), _short(values.max())
+        lines.append(unit.format(low if low == high else f"{low}–{high}"))
+    return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    return f"{value / 1000:.0f}k" if value >= 1000 else f"{value:.2g}"
 
 
 def _accuracy_levels(axis: Axes, results: Results) -> None:
@@ -195,21 +151,89 @@ def _accuracy_levels(axis: Axes, results: Results) -> None:
     axis.axhline(real, color="0.3", linestyle="--", linewidth=1)
     axis.axhline(chance, color="0.3", linestyle=":", linewidth=1)
     right = axis.get_xlim()[1]
-    axis.text(right, real, "real images ", ha="right", va="bottom", fontsize=8)
+    axis.text(right, real, "private images ", ha="right", va="bottom", fontsize=8)
     axis.text(right, chance, "chance ", ha="right", va="bottom", fontsize=8)
     axis.set_ylim(0, 1)
 
 
-def ecdf(results: Results, model: str, *, seed: int = 0) -> Figure:
-    """Distances to the nearest training image: synthetic per level, hold-out in black (Fig. 11)."""
-    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
-    figure, ((axis,),) = _panels(size=(6.4, 4.0))
-    for cell, colour in zip(cells, sns.color_palette("viridis", len(cells)), strict=True):
-        axis.ecdf(results.arrays(cell)["distances_synthetic"], color=colour, label=_title(cell))
-    holdout = results.arrays(cells[0])["distances_holdout"]
-    axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
-    axis.set(xlabel="Euclidean distance to the nearest training image", ylabel="share of images")
-    axis.legend(frameon=False)
+def ecdf(results: Results, models: Sequence[str] = tuple(MODEL_NAMES), *, seed: int = 0) -> Figure:
+    """Distances to the nearest training image, a panel per model (NFL Fig. 11, 15, 17).
+
+    Synthetic images have one curve per level, hold-out images the black one.
+    """
+    figure, axes = panels(1, len(models), size=(1 + 3.4 * len(models), 3.6))
+    colours = _level_colours(results)
+    for axis, model in zip(axes[0], models, strict=True):
+        cells = cells_of(results, model, seed)
+        for cell in cells:
+            distances = results.arrays(cell)["distances_synthetic"]
+            axis.ecdf(distances, color=colours[title(cell)], label=title(cell))
+        holdout = results.arrays(cells[0])["distances_holdout"]
+        axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
+        axis.set(title=MODEL_NAMES[model], xlabel="distance to the nearest training image")
+    axes[0, 0].set_ylabel("share of images")
+    axes[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def histograms(
+    results: Results,
+    models: Sequence[str] = tuple(MODEL_NAMES),
+    levels: Sequence[str] = ("sgd", "0.2"),
+    *,
+    seed: int = 0,
+    bins: int = 30,
+) -> Figure:
+    """Where ablated and victim runs put their images on the plane, the query a cross (Fig. 8).
+
+    Counts per square, on one scale in a row; the part of the plane that public images occupy.
+    """
+    frame = results.reference()["points"]
+    edges = [np.linspace(low, high, bins + 1) for low, high in zip(*_extent(frame), strict=True)]
+    shown = [(name, role) for name in levels for role in ("ablated", "victim")]
+    figure, axes = panels(len(models), len(shown), size=(2.4 * len(shown), 2.2 * len(models) + 0.4))
+    for row, model in zip(axes, models, strict=True):
+        arrays = {
+            tables.level(c.arm, c.sigma): results.arrays(c) for c in cells_of(results, model, seed)
+        }
+        counts = [np.histogram2d(*arrays[n][f"points_{r}"].T, edges)[0] for n, r in shown]
+        for axis, (name, role), count in zip(row, shown, counts, strict=True):
+            top = np.percentile(np.stack(counts), 99.5)
+            axis.pcolormesh(*edges, count.T, cmap="rocket_r", vmin=0, vmax=top)
+            axis.plot(*arrays[name]["points_query"][0], "+", color="tab:cyan", ms=13, mew=2.5)
+            axis.set(title=f"{MODEL_NAMES[model]}, {written(name)}: {role}", xticks=[], yticks=[])
+    return figure
+
+
+def _level_colours(results: Results) -> dict[str, tuple[float, ...]]:
+    """A colour per level with noise, from little (dark) to much; grey without."""
+    frame = results.frame[results.frame["model"].isin(MODEL_NAMES)]
+    noisy = [written(name) for name in tables.levels(frame) if not name.isalpha()]
+    palette = dict(zip(noisy, sns.color_palette("viridis", len(noisy)), strict=True))
+    return {"sgd": (0.45, 0.45, 0.45), "clipped": (0.7, 0.7, 0.7)} | palette
+
+
+def _extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    margin = 0.1 * np.ptp(points, axis=0)
+    return points.min(axis=0) - margin, points.max(axis=0) + margin
+
+
+def coverage(
+    results: Results, model: str, levels: Sequence[str] = ("sgd", "0.1", "0.4"), *, seed: int = 0
+) -> Figure:
+    """Public images on the plane in grey, the model's images above them (NFL Fig. 9)."""
+    figure, axes = panels(1, len(levels), size=(3.2 * len(levels), 3.2))
+    public = results.reference()["points"]
+    cells = {tables.level(c.arm, c.sigma): c for c in cells_of(results, model, seed)}
+    for axis, name in zip(axes[0], levels, strict=True):
+        axis.scatter(*public.T, s=6, color="0.75", label="public images")
+        points = results.arrays(cells[name])["points_full"]
+        axis.scatter(*points.T, s=6, color=COLOURS[model], label=f"{MODEL_NAMES[model]} images")
+        axis.set(title=written(name), xticks=[], yticks=[])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2, markerscale=2, frameon=False
+    )
     return figure
 
 
@@ -219,17 +243,17 @@ def training(results: Results, model: str, *, seed: int = 0) -> Figure:
     The norm is the median over records before clipping; the dotted line is the clipping norm C.
     The signal-to-noise ratio is the norm of the clipped sum over the expected norm of the noise.
     """
-    cells = [c for c in _ordered(results) if c.model == model and c.seed == seed]
-    figure, axes = _panels(1, 3, size=(12, 3.4))
-    panels = {"loss": "mean loss", "norm": "median gradient norm", "snr": "signal-to-noise"}
+    cells = cells_of(results, model, seed)
+    figure, axes = panels(1, 3, size=(12, 3.4))
+    shown = {"loss": "mean loss", "norm": "median gradient norm", "snr": "signal-to-noise"}
     for cell, colour in zip(cells, sns.color_palette("viridis", len(cells)), strict=True):
         history = results.arrays(cell)
-        for axis, name in zip(axes[0], panels, strict=True):
+        for axis, name in zip(axes[0], shown, strict=True):
             values = history[f"history/{name}"]
             if np.isfinite(values).any():
-                axis.plot(history["history/step"], values, color=colour, label=_title(cell))
-    for axis, (name, title) in zip(axes[0], panels.items(), strict=True):
-        axis.set(title=title, xlabel="step", yscale="linear" if name == "loss" else "log")
+                axis.plot(history["history/step"], values, color=colour, label=title(cell))
+    for axis, (name, heading) in zip(axes[0], shown.items(), strict=True):
+        axis.set(title=heading, xlabel="step", yscale="linear" if name == "loss" else "log")
     axes[0, 1].axhline(cells[0].preset.training.max_grad_norm, color="0.3", linestyle=":")
     axes[0, 0].legend(frameon=False)
     return figure
@@ -237,7 +261,7 @@ def training(results: Results, model: str, *, seed: int = 0) -> Figure:
 
 def accountant(sigmas: Sequence[float], steps: Sequence[int], *, delta: float) -> Figure:
     """The accountant's epsilon at full batch against sigma, a line per number of steps."""
-    figure, ((axis,),) = _panels(size=(6.4, 4.0))
+    figure, ((axis,),) = panels(size=(6.4, 4.0))
     for run, colour in zip(steps, sns.color_palette("viridis", len(steps)), strict=True):
         values = [accounting.epsilon(sigma, steps=run, delta=delta) for sigma in sigmas]
         axis.plot(sigmas, values, color=colour, label=f"{run:,} steps")
@@ -262,7 +286,7 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
     )
     wide["model"] = wide["model"].map(MODEL_NAMES)
     colours = {MODEL_NAMES[model]: colour for model, colour in COLOURS.items()}
-    figure, ((left, right),) = _panels(1, 2, size=(9, 3.8))
+    figure, ((left, right),) = panels(1, 2, size=(9, 3.8))
     for axis, x in ((left, fidelity), (right, "epsilon_hat")):
         sns.scatterplot(
             wide,
@@ -280,10 +304,21 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
     return figure
 
 
+def cells_of(results: Results, model: str, seed: int) -> list[Cell]:
+    """The cells of one model and seed, from no clipping to most noise."""
+    return [c for c in _ordered(results) if c.model == model and c.seed == seed]
+
+
 def _ordered(results: Results) -> list[Cell]:
     names = tables.levels(results.frame)
     return sorted(results.cells, key=lambda c: names.index(tables.level(c.arm, c.sigma)))
 
 
-def _title(cell: Cell) -> str:
-    return f"σ = {cell.sigma:g}" if cell.arm == "dp" else cell.arm
+def title(cell: Cell) -> str:
+    """A cell's level in a title."""
+    return written(tables.level(cell.arm, cell.sigma))
+
+
+def written(level: str) -> str:
+    """A level in a title: "sgd", "clipped" or "σ = 0.1"."""
+    return level if level.isalpha() else f"σ = {level}"

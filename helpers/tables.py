@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import kendalltau
 
-from . import privacy
+from . import presets, privacy, published
 from .results import Results
 from .statistics import mean_interval
 
@@ -73,13 +74,76 @@ def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         columns[metric] = table.apply(lambda row, m=metric: _text(row, DIGITS.get(m, 3)), axis=1)
     seeds = with_level(frame).groupby(["model", "level"], observed=True)["seed"].nunique()
     order = pd.MultiIndex.from_frame(
-        with_level(frame)[["model", "level"]].drop_duplicates().sort_values(["model", "level"])
+        with_level(frame)[["model", "level"]]
+        .drop_duplicates()
+        .sort_values(["model", "level"], key=_by_model)
     )
     result = pd.DataFrame(columns).reindex(order)
     trained = order.get_level_values("level") != "none"
     for metric in (m for m in metrics if m.startswith("epsilon_1e")):
         result.loc[trained, metric] = result.loc[trained, metric].fillna("∞")
     return result.fillna("–").assign(seeds=seeds.reindex(order))
+
+
+def _by_model(column: pd.Series) -> pd.Series:
+    """Models in the order of the presets; other columns as they are."""
+    if column.name != "model":
+        return column
+    names = [*presets.MODELS, *presets.VARIANTS, *presets.REFERENCES]
+    return column.map({name: place for place, name in enumerate(names)})
+
+
+def beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 of the paper beside ours: "ours | paper" per metric, model and noise multiplier.
+
+    Ours is the authors' form of each metric, as a mean over seeds. The paper's sigma 0 stands
+    beside our arm `sgd`. Our networks and number of images differ: compare orders and changes.
+    """
+    rows = {}
+    for (metric, model), theirs in published.TABLE_1.items():
+        ours = intervals(frame, published.COUNTERPART[metric]).set_index(["model", "level"])["mean"]
+        digits = 1 if metric == "FID" else 2
+        rows[metric, published.MODELS[model]] = {
+            name: f"{ours[model, name]:.{digits}f} | {value:.{digits}f}"
+            if (model, name) in ours
+            else f"– | {value:.{digits}f}"
+            for name, value in zip(published.LEVELS, theirs, strict=True)
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "model"])
+
+
+def orders_beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
+    """Per metric of Table 1: does it order the models, and change with the noise, as in the paper?
+
+    `order at 0` and `order at 0.4`: Kendall's tau between our ranking of the three models and the
+    paper's; then the change from no noise to 0.4 of each model, "ours | paper".
+    """
+    rows = {}
+    for metric, counterpart in published.COUNTERPART.items():
+        found = intervals(frame, counterpart).set_index(["model", "level"])["mean"]
+        theirs = [published.TABLE_1[metric, model] for model in published.MODELS]
+        ours = [
+            [found.get((model, name), math.nan) for name in published.LEVELS]
+            for model in published.MODELS
+        ]
+        rows[metric] = {
+            f"order at {at}": _tau([row[i] for row in ours], [row[i] for row in theirs])
+            for at, i in (("0", 0), ("0.4", -1))
+        }
+        for name, our, their in zip(published.MODELS.values(), ours, theirs, strict=True):
+            rows[metric][f"change, {name}"] = f"{_change(our)} | {_change(their)}"
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+
+def _change(values: Sequence[float]) -> str:
+    change = values[-1] - values[0]
+    return "–" if math.isnan(change) else f"{change:+.2f}"
+
+
+def _tau(ours: list[float], theirs: list[float]) -> str:
+    if any(math.isnan(value) for value in ours):
+        return "–"
+    return f"{kendalltau(ours, theirs).statistic:+.2f}"
 
 
 # The metrics that rank generators, by the sign that makes less of them better.

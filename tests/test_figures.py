@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from helpers import figures, results, study
+from helpers import figures, pictures, results, study
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def found(tmp_path_factory):
 
 def test_a_mosaic_keeps_every_pixel():
     images = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
-    sheet = figures.mosaic(images, gap=1)
+    sheet = pictures.mosaic(images, gap=1)
     assert sheet.shape == (9, 14)
     assert (sheet[5:9, 10:14] == images[1, 2]).all() and (sheet[4] == 255).all()
 
@@ -26,10 +26,13 @@ def test_a_mosaic_keeps_every_pixel():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda found: figures.samples(found, "vae"),
+        lambda found: pictures.samples(found, "vae"),
         figures.plane,
         lambda found: figures.curves(found, ["fd_lite0", "epsilon_hat", "accuracy"]),
-        lambda found: figures.ecdf(found, "vae"),
+        lambda found: figures.ecdf(found, ["vae"]),
+        lambda found: figures.histograms(found, ["vae"], ["sgd", "0.5"]),
+        lambda found: figures.coverage(found, "vae", ["sgd", "0.5"]),
+        lambda found: pictures.gallery(found, "vae"),
         figures.trade_off,
         lambda found: figures.training(found, "vae"),
         lambda found: figures.accountant([0.1, 1, 10], [100], delta=1e-3),
