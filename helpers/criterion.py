@@ -163,7 +163,7 @@ def formal_score(epsilon: np.ndarray, delta: float) -> np.ndarray:
     """What (epsilon, delta)-DP leaves of privacy against any attack, in [0, 1]; 0 for NaN or inf.
 
     1 minus the greatest TPR - FPR that a membership attack can reach, (e^eps - 1 + 2 delta) /
-    (e^eps + 1): Kairouz et al. 2015, Theorem 2.1.
+    (e^eps + 1): the corner of the region of Kairouz et al. 2015 (arXiv 1311.0776).
     """
     return 2 * (1 - delta) * expit(-np.nan_to_num(np.asarray(epsilon, float), nan=np.inf))
 
@@ -259,9 +259,12 @@ def kemeny(votes: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def simplex(parts: int) -> np.ndarray:
-    """All weights [W, 3] that are multiples of 1 / parts."""
-    steps = range(parts + 1)
-    return np.array([(i, j, parts - i - j) for i in steps for j in steps if i + j <= parts]) / parts
+    """Weights [parts * (parts + 1) / 2, 3], spread evenly over the triangle, off its border.
+
+    The middles of the upright ones of the small triangles that it is cut into.
+    """
+    whole = [(i, j, parts - 1 - i - j) for i in range(parts) for j in range(parts) if i + j < parts]
+    return (np.array(whole) + 1 / 3) / parts
 
 
 def winners(scored: np.ndarray, weights: np.ndarray) -> np.ndarray:

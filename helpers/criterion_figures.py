@@ -15,15 +15,15 @@ from .statistics import mean_interval
 AXES = {
     "fid": "fidelity: FID  (← better)",
     "accuracy": "utility: TSTR accuracy  (better →)",
-    "mia_auc": "leak: AUC of the membership attack  (← better)",
+    "mia_auc": "leak: membership AUC  (← better)",
     FORMAL: "accountant's ε at δ = 10⁻³  (← better)",
 }
 PANELS = (("fid", "accuracy"), ("mia_auc", "accuracy"), ("fid", "mia_auc"), (FORMAL, "accuracy"))
 PALE = 0.25
-OFFSETS = {"vae": (6, 4, "left"), "gan": (6, -11, "left"), "ddpm": (-6, 4, "right")}
+OFFSETS = {"vae": (6, "left"), "gan": (0, "center"), "ddpm": (-6, "right")}  # of the levels
 SIDE = 300  # pixels along a side of the triangle
 DOTS = 24  # steps along a side between the dots of doubt
-NAMED = 0.04  # a region needs this share of the triangle to be named in it
+NAMED = 0.1  # a region needs this share of the triangle to be named in it
 
 
 def _axis_name(metric: str, upright: bool) -> str:
@@ -94,7 +94,9 @@ def _mark(model: str) -> dict:
 
 
 def _level(axis: Axes, cell: tuple[str, str], at: tuple[float, float], kept: bool) -> None:
-    dx, dy, side = OFFSETS[cell[0]]
+    dx, side = OFFSETS[cell[0]]
+    above = tables.level("dp", 0.2), tables.level("dp", 0.4), "sgd"
+    dy = 5 if cell[1] in above else -12
     axis.annotate(
         cell[1].replace("clipped", "clip"),
         at,
@@ -140,7 +142,7 @@ def _formal(axis: Axes, judged: Judged, kept: np.ndarray) -> None:
     axis.axvspan(1, 10, color="tab:green", alpha=0.12)
     axis.text(10, accuracy.min(), " commonly\n called\n private", fontsize=8, va="bottom")
     ticks = [10.0**k for k in range(0, int(np.log10(top)))]
-    axis.set_xticks([*ticks, top], [*(f"{t:,.0f}" for t in ticks), "∞"])
+    axis.set_xticks([*ticks, top], ["1", "10", *(f"$10^{k}$" for k in range(2, len(ticks))), "∞"])
     axis.minorticks_off()
 
 
@@ -160,7 +162,7 @@ def weights(found: Mapping[str, Judged]) -> Figure:
     ready = criterion_tables.scored(found)
     columns = max(len(ready), 1)
     figure, axes = plt.subplots(
-        1, columns, figsize=(4.2 * columns, 5.2), squeeze=False, layout="constrained"
+        1, columns, figsize=(4.2 * columns, 4.9), squeeze=False, layout="constrained"
     )
     plt.close(figure)
     for axis in axes[0]:
@@ -193,7 +195,7 @@ def _triangle(axis: Axes, judged: Judged) -> None:
     coarse = criterion.simplex(DOTS)
     unsure = coarse[criterion_tables.certainty(judged, coarse) < criterion_tables.SURE] @ CORNERS
     axis.plot(*unsure.T, ".", color="black", markersize=1.5)
-    share = np.bincount(won, minlength=len(judged.cells)) / len(won)
+    share = criterion_tables.shares(judged)
     for i in np.flatnonzero(share >= NAMED):
         _name_region(axis, judged.cells[i], (grid @ CORNERS)[won == i])
     axis.plot(*CORNERS.mean(axis=0), marker="+", color="black", markersize=10, markeredgewidth=2)

@@ -55,11 +55,18 @@ def basis(names: Sequence[str], found: Found) -> pd.DataFrame:
         rows[name] = (
             f"{n}" if n > 1 else "1: nothing is certain",
             f"{len(judged.cells)} of {len(judged.cells) + len(judged.excluded)}",
-            ", ".join(map(label, judged.excluded)) or "none",
+            _grouped(judged.excluded) or "none",
             ", ".join(missing(judged)) or "none",
         )
     columns = ["seeds", "cells compared", "left out (too few seeds)", "missing anchors"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("data set")
+
+
+def _grouped(cells: Sequence[tuple[str, str]]) -> str:
+    levels: dict[str, list[str]] = {}
+    for model, level in cells:
+        levels.setdefault(model, []).append(level)
+    return "; ".join(f"{model} {', '.join(some)}" for model, some in levels.items())
 
 
 def anchors(found: Found) -> pd.DataFrame:
@@ -113,17 +120,10 @@ def _text(values: np.ndarray) -> str:
     return f"{found.mean:.2f}{half}"
 
 
-def shares(found: Found) -> pd.DataFrame:
-    """The share of all weightings at which each cell is best, per data set."""
-    weights, columns = criterion.simplex(GRID), {}
-    for name, judged in scored(found).items():
-        won = criterion.winners(criterion.profile(judged), weights)
-        columns[name] = pd.Series([label(judged.cells[i]) for i in won]).value_counts(
-            normalize=True
-        )
-    table = pd.DataFrame(columns)
-    table = table.loc[table.mean(axis=1).sort_values(ascending=False, kind="stable").index]
-    return table.map(lambda share: "–" if np.isnan(share) else f"{share:.0%}").rename_axis("best")
+def shares(judged: Judged) -> np.ndarray:
+    """The share of all weightings at which each cell is best, [C]."""
+    won = criterion.winners(criterion.profile(judged), criterion.simplex(GRID))
+    return np.bincount(won, minlength=len(judged.cells)) / len(won)
 
 
 def certainty(judged: Judged, weights: np.ndarray) -> np.ndarray:
@@ -243,31 +243,56 @@ def dependence(found: Found) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("judged by")
 
 
+ANSWERS = (
+    "model",
+    "level",
+    "score",
+    "chance",
+    "share",
+    "models",
+    "sure",
+    "front",
+    "seeds",
+    "agree",
+    "least_tau",
+    "turned",
+)
+
+
 def answers(names: Sequence[str], found: Found) -> dict[str, str | float | int]:
-    """The numbers and words of the page's prose; "not collected" where a data set is not there."""
-    given: dict[str, str | float | int] = {}
-    ready = scored(found)
+    """The numbers and words of the page's prose, by name, e.g. `best_mnist_model`.
+
+    "not collected" where a data set, or one of its anchors, is not there.
+    """
+    ready, given = scored(found), {}
     for name in names:
-        keys = [f"best_{name}_{key}" for key in ("model", "level", "score", "chance", "share")]
-        given |= dict.fromkeys([*keys, f"front_{name}", f"seeds_{name}"], "not collected")
-        if name not in ready:
-            continue
-        judged = ready[name]
-        parts = criterion.profile(judged)
-        whole = criterion.combine(parts)
-        i = int(whole.mean(axis=1).argmax())
-        won = criterion.winners(parts, criterion.simplex(GRID))
-        front = criterion.front(criterion.losses(judged).mean(axis=2).T)
-        chance = criterion.chance_best(whole)[i]
-        found_here = (
-            *judged.cells[i],
-            float(whole[i].mean()),
-            float(chance) if len(judged.seeds) > 1 else "one seed",
-            float((won == i).mean()),
-            f"{front.sum()} of {len(front)}",
-            len(judged.seeds),
-        )
-        given |= dict(zip([*keys, f"front_{name}", f"seeds_{name}"], found_here, strict=True))
-    epsilons = [criterion.values(judged, FORMAL) for judged in found.values()]
-    given["least_epsilon"] = float(min(map(np.nanmin, epsilons)))
+        own = _answers(ready[name]) if name in ready else ["not collected"] * len(ANSWERS)
+        given |= {f"best_{name}_{key}": value for key, value in zip(ANSWERS, own, strict=True)}
     return given
+
+
+def _answers(judged: Judged) -> list[str | float | int]:
+    parts, grid = criterion.profile(judged), criterion.simplex(GRID)
+    whole = criterion.combine(parts)
+    i = int(whole.mean(axis=1).argmax())
+    share = shares(judged)
+    models = pd.Series(share).groupby([model for model, _ in judged.cells]).sum()
+    models = models[models > 0].sort_values(ascending=False, kind="stable")
+    front = criterion.front(criterion.losses(judged).mean(axis=2).T)
+    verdicts = {key: scheme(judged) for key, scheme in SCHEMES.items() if key != OURS}
+    usable = [v for v in verdicts.values() if not np.isnan(v).any() and np.ptp(v) > 1e-9]
+    turned = reversed_pairs(judged, min_max)
+    n = len(judged.cells) - 1
+    return [
+        *judged.cells[i],
+        float(whole[i].mean()),
+        f"{criterion.chance_best(whole)[i]:.0%}" if len(judged.seeds) > 1 else "unknown: one seed",
+        float(share[i]),
+        ", ".join(f"{model} {part:.0%}" for model, part in models.items()),
+        float((certainty(judged, grid) >= SURE).mean()),
+        f"{front.sum()} of {len(front)}",
+        len(judged.seeds),
+        f"{sum(int(v.argmax()) == i for v in usable)} of {len(verdicts)}",
+        min(tau(v, whole.mean(axis=1)) for v in usable),
+        f"{turned} of {n * (n - 1) // 2}",
+    ]
