@@ -20,7 +20,7 @@ AXES = {
 }
 PANELS = (("fid", "accuracy"), ("mia_auc", "accuracy"), ("fid", "mia_auc"), (FORMAL, "accuracy"))
 PALE = 0.25
-OFFSETS = {"vae": (6, "left"), "gan": (0, "center"), "ddpm": (-6, "right")}  # of the levels
+OFFSETS = {"vae": (6, "left"), "gan": (6, "left"), "ddpm": (-6, "right")}  # of the levels
 SIDE = 300  # pixels along a side of the triangle
 DOTS = 24  # steps along a side between the dots of doubt
 NAMED = 0.1  # a region needs this share of the triangle to be named in it

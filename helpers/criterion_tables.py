@@ -285,14 +285,14 @@ def _answers(judged: Judged) -> list[str | float | int]:
     n = len(judged.cells) - 1
     return [
         *judged.cells[i],
-        float(whole[i].mean()),
+        round(float(whole[i].mean()), 6),
         f"{criterion.chance_best(whole)[i]:.0%}" if len(judged.seeds) > 1 else "unknown: one seed",
-        float(share[i]),
+        round(float(share[i]), 6),
         ", ".join(f"{model} {part:.0%}" for model, part in models.items()),
-        float((certainty(judged, grid) >= SURE).mean()),
+        round(float((certainty(judged, grid) >= SURE).mean()), 6),
         f"{front.sum()} of {len(front)}",
         len(judged.seeds),
         f"{sum(int(v.argmax()) == i for v in usable)} of {len(verdicts)}",
-        min(tau(v, whole.mean(axis=1)) for v in usable),
+        round(min(tau(v, whole.mean(axis=1)) for v in usable), 6),
         f"{turned} of {n * (n - 1) // 2}",
     ]
