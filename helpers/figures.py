@@ -121,6 +121,8 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
     ticks = [_tick(frame, name) for name in names]
     axis.set_xticks(range(len(names)), ticks, fontsize=8)
     means = pd.concat([table[table["model"].isin(MODEL_NAMES)]["mean"], floor])
+    if means.empty:  # the scale leaves this metric out
+        return
     margin = 0.4 * max(np.ptp(means), 1e-9)  # a band of few seeds may leave the panel
     low, high = axis.get_ylim()
     axis.set_ylim(max(low, means.min() - margin), min(high, means.max() + margin))
@@ -176,29 +178,35 @@ def ecdf(results: Results, models: Sequence[str] = tuple(MODEL_NAMES), *, seed: 
     return figure
 
 
+def typical(results: Results) -> list[str]:
+    """Levels that stand for the others: the least noise, and 0.2 or else the most there is."""
+    names = tables.levels(results.frame[results.frame["model"].isin(MODEL_NAMES)])
+    return list(dict.fromkeys([names[0], "0.2" if "0.2" in names else names[-1]]))
+
+
 def histograms(
     results: Results,
     models: Sequence[str] = tuple(MODEL_NAMES),
-    levels: Sequence[str] = ("sgd", "0.2"),
     *,
     seed: int = 0,
     bins: int = 30,
 ) -> Figure:
     """Where ablated and victim runs put their images on the plane, the query a cross (Fig. 8).
 
-    Counts per square, on one scale in a row; the part of the plane that public images occupy.
+    At the `typical` levels. Counts per square, on one scale in a row; the part of the plane that
+    public images occupy.
     """
     frame = results.reference()["points"]
     edges = [np.linspace(low, high, bins + 1) for low, high in zip(*_extent(frame), strict=True)]
-    shown = [(name, role) for name in levels for role in ("ablated", "victim")]
+    shown = [(name, role) for name in typical(results) for role in ("ablated", "victim")]
     figure, axes = panels(len(models), len(shown), size=(2.4 * len(shown), 2.2 * len(models) + 0.4))
     for row, model in zip(axes, models, strict=True):
         arrays = {
             tables.level(c.arm, c.sigma): results.arrays(c) for c in cells_of(results, model, seed)
         }
         counts = [np.histogram2d(*arrays[n][f"points_{r}"].T, edges)[0] for n, r in shown]
+        top = np.percentile(np.stack(counts), 99.5)
         for axis, (name, role), count in zip(row, shown, counts, strict=True):
-            top = np.percentile(np.stack(counts), 99.5)
             axis.pcolormesh(*edges, count.T, cmap="rocket_r", vmin=0, vmax=top)
             axis.plot(*arrays[name]["points_query"][0], "+", color="tab:cyan", ms=13, mew=2.5)
             axis.set(title=f"{MODEL_NAMES[model]}, {written(name)}: {role}", xticks=[], yticks=[])
@@ -218,18 +226,20 @@ def _extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points.min(axis=0) - margin, points.max(axis=0) + margin
 
 
-def coverage(
-    results: Results, model: str, levels: Sequence[str] = ("sgd", "0.1", "0.4"), *, seed: int = 0
-) -> Figure:
-    """Public images on the plane in grey, the model's images above them (NFL Fig. 9)."""
-    figure, axes = panels(1, len(levels), size=(3.2 * len(levels), 3.2))
+def coverage(results: Results, model: str, *, seed: int = 0) -> Figure:
+    """Public images on the plane in grey, the model's images above them (NFL Fig. 9).
+
+    At the `typical` levels and, between them, clipped without noise.
+    """
+    names = {*typical(results), "clipped"}
+    cells = [c for c in cells_of(results, model, seed) if tables.level(c.arm, c.sigma) in names]
+    figure, axes = panels(1, len(cells), size=(3.2 * len(cells), 3.2))
     public = results.reference()["points"]
-    cells = {tables.level(c.arm, c.sigma): c for c in cells_of(results, model, seed)}
-    for axis, name in zip(axes[0], levels, strict=True):
+    for axis, cell in zip(axes[0], cells, strict=True):
         axis.scatter(*public.T, s=6, color="0.75", label="public images")
-        points = results.arrays(cells[name])["points_full"]
+        points = results.arrays(cell)["points_full"]
         axis.scatter(*points.T, s=6, color=COLOURS[model], label=f"{MODEL_NAMES[model]} images")
-        axis.set(title=written(name), xticks=[], yticks=[])
+        axis.set(title=title(cell), xticks=[], yticks=[])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=2, markerscale=2, frameon=False

@@ -108,5 +108,5 @@ def attention(exhibits: dict[str, np.ndarray], classes: Sequence[str]) -> Figure
                 axis.imshow(exhibits[maps][c], cmap="inferno", alpha=0.6, vmin=0, vmax=255)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for axis, name in zip(axes[0], classes, strict=True):
-        axis.settitle(str(name), fontsize=8)
+        axis.set_title(str(name), fontsize=8)
     return figure

@@ -62,6 +62,21 @@ def intervals(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return pd.DataFrame(table, columns=["model", "level", "mean", "low", "high", "n"])
 
 
+def extent(results: Results) -> pd.DataFrame:
+    """What a page rests on: per model the seeds, levels, trainings and hours of one core."""
+    about, rows = results.provenance["cells"], {}
+    for model, group in itertools.groupby(results.cells, key=lambda cell: cell.model):
+        cells = list(group)
+        rows[model] = {
+            "seeds": len({cell.seed for cell in cells}),
+            "levels": len({(cell.arm, cell.sigma) for cell in cells}),
+            "trainings": sum(0 if cell.is_reference else len(cell.roles) for cell in cells),
+            "core-hours": round(sum(about[cell.name]["core_seconds"] for cell in cells) / 3600, 1),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    return table.sort_index(key=_by_model)
+
+
 def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """One row per model and level, one column per metric: "mean ± half-width" as text.
 
@@ -85,7 +100,7 @@ def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return result.fillna("–").assign(seeds=seeds.reindex(order))
 
 
-def _by_model(column: pd.Series) -> pd.Series:
+def _by_model(column: pd.Series | pd.Index) -> pd.Series | pd.Index:
     """Models in the order of the presets; other columns as they are."""
     if column.name != "model":
         return column
@@ -254,7 +269,8 @@ def leaks(results: Results, variant: str = "") -> pd.DataFrame:
         rows[key] = (ratio, f"{largest:.2f}", f"{beyond} of {len(cells)}")
     columns = ["log density ratio", "largest without a leak", "seeds beyond it"]
     index = pd.MultiIndex.from_tuples(rows, names=["model", "level"])
-    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    return table.sort_index(level="model", key=_by_model, sort_remaining=False, kind="stable")
 
 
 def _text(row: pd.Series, digits: int) -> str:
@@ -267,6 +283,40 @@ def value(frame: pd.DataFrame, metric: str, model: str, level_name: str) -> floa
     """The mean over seeds of one metric at one model and level, for numbers in prose."""
     table = intervals(frame, metric).set_index(["model", "level"])
     return float(table.loc[(model, level_name), "mean"])
+
+
+def answers(results: Results) -> dict[str, float]:
+    """The numbers of a chapter's prose: means of each model without and with the most noise.
+
+    `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, and what they stand
+    beside. Empty for a slice of the grid that lacks one of the two levels.
+    """
+    frame = results.frame
+    trained = frame[frame["model"].isin(presets.MODELS)]
+    names = levels(trained)
+    ends = {"plain": "sgd", "noisy": names[-1]}
+    if names[0] != "sgd" or names[-1] in ("sgd", "clipped"):
+        return {}
+    found = {
+        f"{metric}_{model}_{end}": value(frame, metric, model, name)
+        for metric in ("fid", "accuracy", "epsilon_hat", "conditional_consistency")
+        for model in trained["model"].unique()
+        for end, name in ends.items()
+        if metric in set(frame["metric"])
+    }
+    found |= {
+        f"{metric}_floor": value(frame, metric, "real", "none")
+        for metric in ("fid", "accuracy")
+        if metric in set(frame["metric"])
+    }
+    model = trained["model"].iloc[0]
+    return found | {
+        "accuracy_real": value(frame, "accuracy_real", model, "sgd"),
+        "epsilon_noisy": value(frame, "epsilon_1e-3", model, names[-1]),
+        "chance": 1 / len(results.reference()["classes"]),
+        "sigma": float(names[-1]),
+        "seeds": float(trained["seed"].nunique()),
+    }
 
 
 def benchmark(name: str) -> pd.DataFrame:
