@@ -5,6 +5,7 @@ and on the full set without the query (the roles), and measures the synthetic se
 unit of parallel work; roles are the unit of resumption.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,6 +139,36 @@ def parse_sigma(value: str | float) -> tuple[str, float]:
     if not 0 < sigma < float("inf"):
         raise ValueError(f"sigma {value!r} is not allowed; give 'sgd', 'clipped' or a number > 0")
     return "dp", sigma
+
+
+def guaranteed(
+    dataset: str,
+    model_names: Sequence[str],
+    epsilons: Sequence[float],
+    seeds: Sequence[int],
+    scale: str,
+) -> list[Cell]:
+    """Cells whose accountant's epsilon at delta 1e-3 is at most each target, sorted.
+
+    The noise multiplier is the smallest of three digits that keeps it: another one for each model,
+    since they differ in their number of steps.
+    """
+    cells = [
+        cell
+        for model in model_names
+        for epsilon in epsilons
+        for cell in grid(dataset, [model], [_noise_for(model, scale, epsilon)], seeds, scale)
+    ]
+    return sorted(set(cells))
+
+
+def _noise_for(model: str, scale: str, epsilon: float) -> float:
+    run = presets.preset(model, scale).training
+    sigma = accounting.noise_multiplier_for(
+        epsilon, steps=run.steps, sample_rate=run.sample_rate, delta=presets.DELTAS[0]
+    )
+    unit = 10 ** (math.floor(math.log10(sigma)) - 2)
+    return float(f"{math.ceil(sigma / unit) * unit:.3g}")
 
 
 def folder(cell: Cell, dataset: Dataset) -> Path:

@@ -151,6 +151,13 @@ def test_presets_exist_for_every_model_and_scale():
             assert presets.EVALUATIONS[scale].per_class > 0
 
 
+@pytest.mark.parametrize("epsilon", [1, 10, 100])
+def test_a_guarantee_is_kept_and_hardly_exceeded(epsilon):
+    for cell in study.guaranteed("mnist", presets.MODELS, [epsilon], [0], "compact"):
+        reached = study.accounted(cell, classes=10)["epsilon_1e-3"]
+        assert 0.97 * epsilon < reached <= epsilon
+
+
 def test_only_the_main_models_on_digits_have_the_second_neighbor_variant():
     assert CELL.roles == study.ROLES
     for other in (("octmnist", "vae"), ("mnist", "gan-authors")):
