@@ -56,7 +56,7 @@ class Place(NamedTuple):
 class Quantity:
     """One number per seed that has all it needs, and the settings it needs."""
 
-    values: pd.Series  # by seed
+    values: Mapping[int, float]  # by seed
     needs: frozenset[Place]
     scarce: frozenset[Place]  # needed settings with fewer than `ENOUGH` seeds
 
@@ -68,14 +68,16 @@ class Quantity:
 class Evidence:
     """The results that claims are judged by, in the corrected form or in the authors'."""
 
-    numbers: Mapping[tuple[str, str, str, str], pd.Series]  # dataset, model, level, metric
+    numbers: Mapping[
+        tuple[str, str, str, str], Mapping[int, float]
+    ]  # of a setting and metric, by seed
     density: pd.DataFrame | None  # of the experiment on density estimators
     authors: bool
 
     def at(self, dataset: str, model: str, level: str, metric: str) -> Quantity:
         """A metric at one setting; the authors' form of it where that is asked for."""
         name = AUTHORS.get(metric, metric) if self.authors else metric
-        values = self.numbers.get((dataset, model, level, name), pd.Series(dtype=float))
+        values = self.numbers.get((dataset, model, level, name), {})
         needs = frozenset({Place(dataset, model, level)})
         return Quantity(values, needs, needs if len(values) < ENOUGH else frozenset())
 
@@ -115,24 +117,23 @@ def gather(
 
     Raises `ValueError` if a cell has two values of one metric, as with two scales at once.
     """
-    frame = tables.with_level(study)
-    keys = ["dataset", "model", "level", "metric"]
-    if frame.duplicated([*keys, "seed"]).any():
-        raise ValueError("a cell has two values of one metric; give results of one scale only")
-    numbers = {
-        tuple(map(str, key)): rows.set_index("seed")["value"].sort_index()
-        for key, rows in frame.groupby(keys, observed=True)
-    }
+    numbers: dict[tuple[str, str, str, str], dict[int, float]] = {}
+    for row in study.itertuples(index=False):
+        level = tables.level(row.arm, row.sigma)
+        seeds = numbers.setdefault((row.dataset, row.model, level, row.metric), {})
+        if row.seed in seeds:
+            raise ValueError("a cell has two values of one metric; give results of one scale only")
+        seeds[row.seed] = row.value
     return Evidence(numbers, density, authors)
 
 
 def combine(function: Callable[..., np.ndarray], *quantities: Quantity) -> Quantity:
     """`function` of the quantities' values [seeds], on the seeds that all of them have."""
-    table = pd.concat([q.values for q in quantities], axis=1, join="inner")
-    values = function(*table.to_numpy(dtype=float).T)
+    seeds = sorted(set.intersection(*(set(q.values) for q in quantities)))
+    values = function(*(np.array([q.values[seed] for seed in seeds]) for q in quantities))
     needs = frozenset().union(*(q.needs for q in quantities))
     scarce = frozenset().union(*(q.scarce for q in quantities))
-    return Quantity(pd.Series(values, index=table.index), needs, scarce)
+    return Quantity(dict(zip(seeds, values.tolist(), strict=True)), needs, scarce)
 
 
 def rank_correlation(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity:

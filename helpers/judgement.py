@@ -37,7 +37,7 @@ class Part:
 
     def interval(self, confidence: float = 1 - ALPHA) -> Interval | None:
         """The t interval over seeds; `None` if there are too few of them."""
-        values = self.quantity.values.dropna().tolist()
+        values = list(self.quantity.values.values())
         return mean_interval(values, confidence) if len(values) >= ENOUGH else None
 
     def clearance(self) -> float:
@@ -128,7 +128,7 @@ def conjunction(parts: Sequence[Part]) -> Verdict:
         return Verdict(OUTCOMES[1], number, f"contradicted: {failed}", tuple(parts))
     lacking = [part for part in parts if part.interval() is None]
     if lacking:
-        return Verdict(OUTCOMES[2], number, _missing(lacking), tuple(parts))
+        return Verdict(OUTCOMES[2], number, _missing(parts), tuple(parts))
     reason = f"the intervals leave open: {_labels(parts, outcomes, 'open')}"
     return Verdict(OUTCOMES[2], number, reason, tuple(parts))
 

@@ -62,10 +62,23 @@ def _row(found: Judged) -> dict[str, str]:
     return {
         "claim": f"{claim.id}. {claim.statement}",
         "data": claim.data,
-        "our number": verdict.number,
-        "verdict": f"{SIGNS[verdict.outcome]} {verdict.outcome}: {verdict.reason}",
+        "our number": _brief(verdict.number, claim.data),
+        "verdict": _worded(found),
         "authors' form": _authors(found),
     }
+
+
+def _worded(found: Judged) -> str:
+    """The verdict with its sign, and why."""
+    outcome, reason = found.verdict.outcome, found.verdict.reason
+    return f"{SIGNS[outcome]} {outcome}. {_brief(reason[0].upper() + reason[1:], found.claim.data)}"
+
+
+def _brief(text: str, data: str) -> str:
+    """Without the name of the only data set that a claim is about."""
+    for model in MODELS:
+        text = text.replace(f"{data} {TITLES[model]}", TITLES[model])
+    return text.replace(f"{data}, ", "")
 
 
 def _authors(found: Judged) -> str:
@@ -120,8 +133,7 @@ def elsewhere(judged: Sequence[Judged]) -> pd.DataFrame:
         {
             "claim": found.claim.id,
             "our number": found.verdict.number,
-            "verdict": f"{SIGNS[found.verdict.outcome]} {found.verdict.outcome}: "
-            f"{found.verdict.reason}",
+            "verdict": _worded(found),
         }
         for found in judged
         if found.claim.group == "density"
@@ -136,8 +148,8 @@ def beside(study: pd.DataFrame) -> pd.DataFrame:
     for metric in ("accuracy", "recall", "coverage"):  # C8, C10
         clipped = e.at("mnist", "gan", "clipped", metric)
         noise, none = e.over("mnist", "gan", NOISE, metric), e.at("mnist", "gan", "sgd", metric)
-        parts.append(one("mnist", "gan", f"{metric}, noise less clipped", noise - clipped))
-        parts.append(one("mnist", "gan", f"{metric}, clipped less σ = 0", clipped - none))
+        parts.append(one("mnist", "gan", f"{metric}, noise minus clipped", noise - clipped))
+        parts.append(one("mnist", "gan", f"{metric}, clipped minus σ = 0", clipped - none))
     for model in ("gan", "ddpm"):  # C16
         level = e.at("octmnist", model, "sgd", "fid")
         parts.append(one("octmnist", model, "FID, σ = 0", level, digits=1))
@@ -174,8 +186,10 @@ def coverage(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaks(found: Mapping[str, Results], dataset: str) -> pd.DataFrame:
-    """`tables.leaks` of a data set, or an empty table if nothing of it is there."""
-    return tables.leaks(found[dataset]) if dataset in found else pd.DataFrame()
+    """`tables.leaks` of a data set, or a row that says that nothing of it is there."""
+    if dataset in found:
+        return tables.leaks(found[dataset])
+    return pd.DataFrame({"log density ratio": ["–"]}, index=["no results yet"])
 
 
 def forest(judged: Sequence[Judged]) -> Figure:

@@ -128,8 +128,8 @@ def c19(e: Evidence) -> list[Part]:
     return [
         *(one(d, m, "accuracy, σ = 0", start[m], **about) for m in ("vae", "ddpm")),
         *(more(d, p, "accuracy, σ = 0", start.get) for p in ("vae gan", "ddpm gan")),
-        one(d, "vae", "accuracy, noise less σ = 0", moved["vae"], high=-STABLE),
-        one(d, "gan", "accuracy, noise less σ = 0", moved["gan"], low=-STABLE),
+        one(d, "vae", "accuracy, noise minus σ = 0", moved["vae"], high=-STABLE),
+        one(d, "gan", "accuracy, noise minus σ = 0", moved["gan"], low=-STABLE),
         *(more(d, p, "accuracy under noise", noise.get) for p in ("gan ddpm", "ddpm vae")),
     ]
 
@@ -143,9 +143,9 @@ def c20(e: Evidence) -> list[Part]:
     later = [e.over(d, m, NOISE[1:], metric) for m in ("gan", "ddpm")]
     first = [e.at(d, m, "0.1", metric) for m in ("gan", "ddpm")]
     vae = e.over(d, "vae", NOISE, metric)
-    parts = [one(d, "vae", f"{what}, 0.1–0.4", vae, high=LEAK, digits=2)]
+    parts = [one(d, "vae", f"{what}, σ = 0.1–0.4", vae, high=LEAK, digits=2)]
     for m, late, early in zip(("gan", "ddpm"), later, first, strict=True):
-        parts.append(one(d, m, f"{what}, 0.2–0.4", late, high=LEAK, digits=2))
+        parts.append(one(d, m, f"{what}, σ = 0.2–0.4", late, high=LEAK, digits=2))
         parts.append(one(d, m, f"{what}, σ = 0.1", early, low=LEAK, digits=2))
     return parts
 

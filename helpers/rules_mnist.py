@@ -91,7 +91,7 @@ def c7(e: Evidence) -> list[Part]:
     start, fall = e.at("mnist", "vae", "sgd", what), e.change("mnist", "vae", what)
     return [
         one("mnist", "vae", f"{what}, σ = 0", start, low=0.6 - ABOUT, high=0.6 + ABOUT),
-        one("mnist", "vae", f"{what}, 0.4 less 0", fall, high=0),
+        one("mnist", "vae", f"{what}, σ = 0.4 minus 0", fall, high=0),
         *high_noise,
     ]
 
@@ -102,7 +102,7 @@ def c8(e: Evidence) -> list[Part]:
     0.40 and 0.50 are of other networks and not compared.
     """
     rise = e.over("mnist", "gan", NOISE, "accuracy") - e.at("mnist", "gan", "sgd", "accuracy")
-    return [one("mnist", "gan", "accuracy, noise less σ = 0", rise, low=0)]
+    return [one("mnist", "gan", "accuracy, noise minus σ = 0", rise, low=0)]
 
 
 @all_of
@@ -113,8 +113,8 @@ def c9(e: Evidence) -> list[Part]:
     early = e.change("mnist", "ddpm", "accuracy", "sgd", "0.1")
     late = e.change("mnist", "ddpm", "accuracy", "0.1", "0.4")
     return [
-        one("mnist", "ddpm", "accuracy, 0.1 less 0", early, low=-STABLE, high=STABLE),
-        one("mnist", "ddpm", "accuracy, 0.4 less 0.1", late, high=-STABLE),
+        one("mnist", "ddpm", "accuracy, σ = 0.1 minus 0", early, low=-STABLE, high=STABLE),
+        one("mnist", "ddpm", "accuracy, σ = 0.4 minus 0.1", late, high=-STABLE),
     ]
 
 
@@ -131,7 +131,7 @@ def c10(e: Evidence) -> list[Part]:
         one(
             "mnist",
             "gan",
-            f"{metric}, noise less σ = 0",
+            f"{metric}, noise minus σ = 0",
             e.over("mnist", "gan", NOISE, metric) - e.at("mnist", "gan", "sgd", metric),
             low=0,
         )
@@ -150,7 +150,7 @@ def c11(e: Evidence) -> list[Part]:
     parts = []
     for m in MODELS:
         fall, left = e.change("mnist", m, metric, "sgd", "0.2"), e.at("mnist", m, "0.2", metric)
-        parts.append(one("mnist", m, f"{what}, 0.2 less 0", fall, high=0, digits=2))
+        parts.append(one("mnist", m, f"{what}, σ = 0.2 minus 0", fall, high=0, digits=2))
         parts.append(one("mnist", m, f"{what}, σ = 0.2", left, high=LEAK, digits=2))
     slopes = {m: e.slope("mnist", m, metric, ("sgd", "0.1", "0.2")) for m in MODELS}
     pairs = ("ddpm gan", "gan vae")
@@ -190,7 +190,9 @@ def c13(e: Evidence) -> list[Part]:
     for d, m in itertools.product(("mnist", "organamnist"), MODELS):
         left = small(d, m) - e.at(d, m, "sgd", metric)
         right = small(d, m) - e.over(d, m, ("0.3", "0.4"), metric)
-        parts.append(one(d, m, f"{what}, 0.1–0.2 less 0", left, high=0))
-        parts.append(one(d, m, f"{what}, 0.1–0.2 less 0.3–0.4", right, high=0))
+        parts.append(one(d, m, f"{what}, σ = 0.1–0.2 minus 0", left, high=0))
+        parts.append(one(d, m, f"{what}, σ = 0.1–0.2 minus 0.3–0.4", right, high=0))
     pairs = itertools.product(("mnist", "octmnist"), ("vae gan", "vae ddpm"))
-    return parts + [more(d, p, f"{what}, 0.1–0.2", lambda m, d=d: small(d, m)) for d, p in pairs]
+    return parts + [
+        more(d, p, f"{what}, σ = 0.1–0.2", lambda m, d=d: small(d, m)) for d, p in pairs
+    ]

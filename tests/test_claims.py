@@ -1,0 +1,437 @@
+"""The claims ledger: each rule decides made-up studies rightly, and the page says what it finds."""
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import claims, evidence, judgement, ledger, results, rules_beyond, verdict
+from helpers.claims import CLAIMS, Claim
+from helpers.evidence import AUTHORS, DATA, MODELS, PATH, Quantity
+from helpers.judgement import Part
+
+SEEDS = (0, 1, 2)
+JITTER = (-1, 1, 0)  # of the seeds
+BY_ID = {claim.id: claim for claim in CLAIMS}
+STUDIED = [claim for claim in CLAIMS if claim.group != "density"]
+PAGE = Path(__file__).resolve().parent.parent / "notebooks" / "claims.ipynb"
+
+Values = Callable[[str, str, float], float]  # data set, model, sigma -> value
+
+
+def by(vae: Values, gan: Values, ddpm: Values) -> Values:
+    """Values that depend on the model."""
+    of = {"vae": vae, "gan": gan, "ddpm": ddpm}
+    return lambda d, m, s: of[m](d, m, s)
+
+
+def line(start: float, rise: float = 0.0) -> Values:
+    """From `start` at sigma 0 up by `rise` until sigma 0.4."""
+    return lambda d, m, s: start + rise * s / 0.4
+
+
+def steps(*values: float) -> Values:
+    """A value for each of the five levels."""
+    return lambda d, m, s: values[round(10 * s)]
+
+
+# Per claim the measures it needs: as the claim has it, and the opposite.
+STUDIES: dict[str, tuple[dict[str, Values], dict[str, Values]]] = {
+    "C1": (
+        {"fid": by(line(50, 100), line(50, 20), line(50, 40))},
+        {"fid": by(line(50, 10), line(50, 20), line(50, 40))},
+    ),
+    "C2": (
+        {"fid": by(line(30), line(60), line(70))},
+        {"fid": by(line(90), line(60), line(70))},
+    ),
+    "C3": (
+        {"fid": by(line(30, 90), line(60, 10), line(70, 60))},
+        {"fid": by(line(30, 90), line(60, 99), line(70, 60))},
+    ),
+    "C4": (
+        {"ssim": by(line(0.6), line(0.6, 0.02), line(0.5, -0.2))},
+        {"ssim": by(line(0.6), line(0.6, 0.02), line(0.5))},
+    ),
+    "C5": (
+        {"psnr": by(line(10, 1), line(9), line(9))},
+        {"psnr": by(line(10, -1), line(9), line(9))},
+    ),
+    "C6": (
+        {"lpips": by(line(0.4), line(0.4), line(0.4, 0.08))},
+        {"lpips": by(line(0.4, 0.1), line(0.4), line(0.4, 0.08))},
+    ),
+    "C7": (
+        {"accuracy": by(steps(0.6, 0.3, 0.2, 0.15, 0.12), line(0.4), line(0.4))},
+        {"accuracy": by(line(0.6), line(0.4), line(0.4))},
+    ),
+    "C8": (
+        {"accuracy": by(line(0.6), steps(0.4, 0.5, 0.5, 0.5, 0.5), line(0.4))},
+        {"accuracy": by(line(0.6), steps(0.5, 0.4, 0.4, 0.4, 0.4), line(0.4))},
+    ),
+    "C9": (
+        {"accuracy": by(line(0.6), line(0.4), steps(0.5, 0.5, 0.4, 0.3, 0.2))},
+        {"accuracy": by(line(0.6), line(0.4), line(0.5))},
+    ),
+    "C10": (
+        {
+            "recall": by(line(0.5), steps(0.1, 0.3, 0.3, 0.3, 0.3), line(0.5)),
+            "coverage": by(line(0.5), steps(0.1, 0.3, 0.3, 0.3, 0.3), line(0.5)),
+        },
+        {
+            "recall": by(line(0.2), steps(0.9, 0.3, 0.3, 0.3, 0.3), line(0.5)),
+            "coverage": by(line(0.5), steps(0.9, 0.3, 0.3, 0.3, 0.3), line(0.5)),
+        },
+    ),
+    "C11": (
+        {
+            "epsilon_hat": by(
+                steps(9, 0.1, 0.1, 0, 0), steps(5, 3, 0.1, 0, 0), steps(2, 1.5, 0.2, 0, 0)
+            )
+        },
+        {"epsilon_hat": by(line(4), line(4), line(4))},
+    ),
+    "C12": (
+        {"log_density_ratio": line(3)},
+        {"log_density_ratio": line(0)},
+    ),
+    "C13": (
+        {"ecdf_ks": by(steps(0.9, 0.5, 0.5, 0.9, 0.9), *2 * (steps(0.9, 0.2, 0.2, 0.9, 0.9),))},
+        {"ecdf_ks": by(steps(0.1, 0.5, 0.5, 0.9, 0.9), *2 * (steps(0.9, 0.2, 0.2, 0.9, 0.9),))},
+    ),
+    "C16": (
+        {"fid": by(steps(30, 200, 200, 200, 200), line(100), line(110))},
+        {"fid": by(steps(300, 200, 200, 200, 200), line(100), line(110))},
+    ),
+    "C17": (
+        {"is_lite0": by(line(1.5), line(1.9), line(1.6))},
+        {"is_lite0": by(line(2.5), line(1.9), line(1.6))},
+    ),
+    "C18": ({"accuracy": line(0.27)}, {"accuracy": line(0.7)}),
+    "C19": (
+        {"accuracy": by(steps(0.6, *4 * (0.1,)), line(0.4), steps(0.6, *4 * (0.25,)))},
+        {"accuracy": by(line(0.6), line(0.4), line(0.6))},
+    ),
+    "C20": (
+        {
+            "epsilon_hat": by(
+                steps(5, 0.1, 0.1, 0.1, 0.1), *2 * (steps(5, 3, 0.1, 0.1, 0.1),)
+            )
+        },
+        {"epsilon_hat": line(5)},
+    ),
+    "C21": (
+        {
+            "fid": by(line(99, 90), line(10, 80), line(80, 70)),
+            "accuracy": by(line(0.4, -0.2), line(0.9, -0.2), line(0.5, -0.2)),
+            "epsilon_hat": by(line(5, -2), line(4, -2), line(6, -2)),
+        },
+        {
+            "fid": by(line(99, -90), line(200, 80), line(80, 70)),
+            "accuracy": by(line(0.4, 0.2), line(0.1, -0.02), line(0.5, -0.2)),
+            "epsilon_hat": by(line(5, -2), line(9, -2), line(6, -2)),
+        },
+    ),
+    "C22": (
+        {"conditional_consistency": line(0.9, -0.5)},
+        {"conditional_consistency": line(0.5, 0.3)},
+    ),
+}  # fmt: skip
+
+
+def study(measures: dict[str, Values], jitter: float = 1e-3, seeds=SEEDS) -> pd.DataFrame:
+    """A tidy frame of all settings; `jitter` is what the seeds differ by, relative to the value.
+
+    Each setting has its own share of the jitter, so that it cancels in no comparison.
+    """
+    random, rows = np.random.default_rng(0), []
+    for (metric, values), d, m, s in itertools.product(
+        measures.items(), DATA, MODELS, PATH.values()
+    ):
+        share = random.uniform(0.5, 1.5) * random.choice([-1, 1])
+        arm = "dp" if s else "sgd"
+        for seed in seeds:
+            value = values(d, m, s)
+            value += jitter * share * JITTER[seed] * max(abs(value), 0.1)
+            for name in {metric, AUTHORS.get(metric, metric)}:
+                rows.append((d, m, arm, s, seed, "compact", name, value))
+    columns = ["dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def judged(claim: Claim, frame: pd.DataFrame, *, authors: bool = False) -> judgement.Verdict:
+    return claim.judge(evidence.gather(frame, authors=authors))
+
+
+def test_every_claim_is_there_once_with_a_rule() -> None:
+    assert [claim.id for claim in CLAIMS] == [f"C{i}" for i in range(1, 23)]
+    assert all(len(claim.rule) > 40 and claim.statement for claim in CLAIMS)
+    assert {claim.group for claim in CLAIMS} == set(claims.GROUPS)
+    assert set(STUDIES) == {claim.id for claim in STUDIED}
+
+
+@pytest.mark.parametrize("authors", [False, True])
+@pytest.mark.parametrize("claim", STUDIED, ids=lambda claim: claim.id)
+def test_what_the_claim_says_is_reproduced(claim: Claim, authors: bool) -> None:
+    found = judged(claim, study(STUDIES[claim.id][0]), authors=authors)
+    assert found.outcome == "reproduced", found.reason
+    assert set(found.outcomes()) == {"holds"}
+
+
+@pytest.mark.parametrize("authors", [False, True])
+@pytest.mark.parametrize("claim", STUDIED, ids=lambda claim: claim.id)
+def test_the_opposite_is_not_reproduced(claim: Claim, authors: bool) -> None:
+    found = judged(claim, study(STUDIES[claim.id][1]), authors=authors)
+    assert found.outcome == "not reproduced"
+    assert "contradicted" in found.outcomes()
+
+
+@pytest.mark.parametrize("claim", STUDIED, ids=lambda claim: claim.id)
+@pytest.mark.parametrize("which", [0, 1], ids=["claim", "opposite"])
+def test_noise_decides_nothing(claim: Claim, which: int) -> None:
+    jitter = 0.6 if claim.id in ("C4", "C6", "C17") else 20  # ratios must not flip their sign
+    found = judged(claim, study(STUDIES[claim.id][which], jitter))
+    assert found.outcome == "cannot be decided", found.number
+    assert "leave open" in found.reason and not found.incomplete
+
+
+@pytest.mark.parametrize("claim", STUDIED, ids=lambda claim: claim.id)
+@pytest.mark.parametrize("which", [0, 1], ids=["claim", "opposite"])
+def test_one_seed_decides_nothing(claim: Claim, which: int) -> None:
+    found = judged(claim, study(STUDIES[claim.id][which], seeds=(0,)))
+    assert found.outcome == "cannot be decided" and found.incomplete
+    assert "fewer than two seeds" in found.reason and found.number == "–"
+
+
+@pytest.mark.parametrize("claim", STUDIED, ids=lambda claim: claim.id)
+def test_nothing_is_reproduced_without_all_it_needs(claim: Claim) -> None:
+    frame = study(STUDIES[claim.id][0])
+    parts = judged(claim, frame).parts
+    needs = frozenset().union(*(part.quantity.needs for part in parts))
+    assert needs
+    for place in needs:
+        sigma = PATH[place.level]
+        gone = (
+            (frame["dataset"] == place.dataset)
+            & (frame["model"] == place.model)
+            & (frame["sigma"] == sigma)
+            & (frame["seed"] > 0)
+        )
+        found = judged(claim, frame[~gone])
+        assert found.outcome == "cannot be decided" and found.incomplete
+        assert place.level in found.reason and evidence.TITLES[place.model] in found.reason
+
+
+@pytest.mark.parametrize("claim", STUDIED, ids=lambda claim: claim.id)
+def test_settings_that_a_claim_does_not_need_do_not_matter(claim: Claim) -> None:
+    frame = study(STUDIES[claim.id][0])
+    whole = judged(claim, frame)
+    needs = frozenset().union(*(part.quantity.needs for part in whole.parts))
+    keys = zip(frame["dataset"], frame["model"], frame["sigma"], strict=True)
+    levels = {sigma: level for level, sigma in PATH.items()}
+    kept = [(d, m, levels[s]) in needs for d, m, s in keys]
+    assert judged(claim, frame[kept]).number == whole.number
+
+
+def test_each_form_is_judged_by_its_own_measures() -> None:
+    frame = study({"fid": STUDIES["C2"][0]["fid"]})
+    other = study({"fid": STUDIES["C2"][1]["fid"]})
+    mixed = pd.concat([frame[frame["metric"] == "fid"], other[other["metric"] == "fid_paper"]])
+    [found] = [f for f in claims.judge(mixed) if f.claim.id == "C2"]
+    assert (found.verdict.outcome, found.authors.outcome) == ("reproduced", "not reproduced")
+    assert found.changes
+    assert claims.count(claims.judge(mixed))["claims_changed"] >= 1
+
+
+def test_two_values_of_one_cell_are_refused() -> None:
+    frame = study({"fid": line(1)})
+    with pytest.raises(ValueError, match="one scale"):
+        evidence.gather(pd.concat([frame, frame.assign(scale="paper")]))
+
+
+# The statistics
+
+
+def quantity(*values: float) -> Quantity:
+    return Quantity(dict(enumerate(values)), frozenset(), frozenset())
+
+
+def test_seeds_are_paired() -> None:
+    gap = quantity(11, 21, 31) - quantity(10, 20, 30)  # the seeds are far apart, the gaps are not
+    assert Part("gap", gap, low=0).outcome() == "holds"
+
+
+def test_only_common_seeds_are_compared() -> None:
+    first = Quantity({0: 5.0, 1: 6.0}, frozenset(), frozenset())
+    second = Quantity({1: 2.0, 2: 9.0}, frozenset(), frozenset())
+    assert (first - second).values == {1: 4.0}
+
+
+def test_slope_of_a_line_is_its_slope() -> None:
+    e = evidence.gather(study({"fid": line(7, 8)}, jitter=0))
+    assert e.slope("mnist", "vae", "fid").values == pytest.approx(dict.fromkeys(SEEDS, 2.0))
+    short = e.slope("mnist", "vae", "fid", ("sgd", "0.1", "0.2"))  # per 0.1, over any levels
+    assert short.values == pytest.approx(dict.fromkeys(SEEDS, 2.0))
+    assert e.growth("mnist", "vae", "fid").values == pytest.approx(dict.fromkeys(SEEDS, 800 / 7))
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    rising = [quantity(v, v, 1) for v in (1, 2, 3)]
+    falling = [quantity(-v, v**3, v) for v in (1, 2, 3)]
+    assert list(evidence.rank_correlation(rising, falling).values.values()) == [-1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "region", "outcome"),
+    [
+        ((1.0, 1.1, 0.9), {"low": 0}, "holds"),
+        ((-1.0, -1.1, -0.9), {"low": 0}, "contradicted"),
+        ((1.0, -1.0, 0.5), {"low": 0}, "open"),
+        ((0.01, -0.01, 0.0), {"low": -1, "high": 1}, "holds"),
+        ((2.0, 2.1, 1.9), {"low": -1, "high": 1}, "contradicted"),
+        ((5.0, -5.0, 0.0), {"low": -1, "high": 1}, "open"),  # as wide as the region, and more
+        ((1.0,), {"low": 0}, "open"),
+        ((), {"low": 0}, "open"),
+    ],
+)
+def test_outcomes_of_a_part(values: tuple, region: dict, outcome: str) -> None:
+    part = Part("x", quantity(*values), **region)
+    assert part.outcome() == outcome
+    distance = part.clearance()
+    assert {"holds": distance > 1, "contradicted": distance < -1}.get(
+        outcome, math.isnan(distance) or abs(distance) <= 1
+    )
+
+
+def test_contradiction_is_harder_among_many_parts_and_holding_is_not() -> None:
+    against, with_it = quantity(-1.0, -1.6, -0.6), quantity(1.0, 1.6, 0.6)
+    part = Part("x", against, low=0)
+    assert (part.outcome(1), part.outcome(16)) == ("contradicted", "open")
+    assert Part("x", with_it, low=0).outcome(16) == "holds"
+
+
+def test_a_contradicted_part_decides_even_if_others_are_missing() -> None:
+    parts = [Part("known: a", quantity(-1, -1.01, -0.99), low=0), Part("x: b", quantity(), low=0)]
+    found = judgement.conjunction(parts)
+    assert found.outcome == "not reproduced" and "known" in found.reason
+
+
+# Density estimation
+
+
+@pytest.fixture(scope="module")
+def density() -> pd.DataFrame:
+    frame = claims.density_frame()
+    assert frame is not None
+    return frame
+
+
+def scored(density: pd.DataFrame, metric: str, isomap: float) -> pd.DataFrame:
+    """The frame with the scores of a metric rewritten: Isomap's, and all others 0.5."""
+    random, rows = np.random.default_rng(0), density["metric"] == metric
+    values = np.where(density["reducer"] == "isomap", isomap, 0.5)
+    values = values + random.normal(0, 1e-3, len(density))
+    return density.assign(value=np.where(rows, values, density["value"]))
+
+
+@pytest.mark.parametrize(("isomap", "outcome"), [(0.9, "reproduced"), (0.1, "not reproduced")])
+@pytest.mark.parametrize("authors", [False, True])
+def test_reducers_are_judged_by_the_form_that_is_asked_for(
+    density: pd.DataFrame, isomap: float, outcome: str, authors: bool
+) -> None:
+    metric = "combined_paper" if authors else "density_spearman"
+    e = evidence.Evidence({}, scored(density, metric, isomap), authors)
+    assert rules_beyond.c14(e).outcome == outcome
+
+
+def test_density_claims_agree_with_their_own_page(density: pd.DataFrame) -> None:
+    words = {"holds": 0, "contradicted": 1, "undecided": 2}
+    e = evidence.Evidence({}, density, authors=False)
+    own = verdict.verdict_c14(density, rules_beyond.SCARCE), verdict.verdict_c15(density)
+    ours = rules_beyond.c14(e).outcome, rules_beyond.c15(e).outcome
+    assert ours == tuple(judgement.OUTCOMES[words[w]] for w in own)
+
+
+def test_invariance_is_judged_both_ways(density: pd.DataFrame) -> None:
+    flat = density["estimator"] == "knn"
+    means = flat & (density["metric"] == "mean")
+    e = evidence.Evidence({}, density.assign(value=density["value"].where(~means, 1.0)), False)
+    assert rules_beyond.c15(e).outcome != "not reproduced"
+    spread = density["value"].where(~means, density["setting"])
+    e = evidence.Evidence({}, density.assign(value=spread), False)
+    assert rules_beyond.c15(e).outcome == "not reproduced"
+
+
+@pytest.mark.parametrize("rule", [rules_beyond.c14, rules_beyond.c15])
+def test_density_claims_need_all_data_sets(density: pd.DataFrame, rule: Callable) -> None:
+    for frame in (None, density[density["dataset"] != "octmnist"]):
+        found = rule(evidence.Evidence({}, frame, authors=False))
+        assert found.outcome == "cannot be decided" and found.incomplete
+
+
+# The page
+
+
+@pytest.fixture(scope="module")
+def committed() -> list[claims.Judged]:
+    found = [results.available(name) for name in DATA]
+    frame = pd.concat([part.frame for part in found if part is not None], ignore_index=True)
+    return claims.judge(frame, claims.density_frame())
+
+
+def outputs(start: str, kind: str = "text/html") -> str:
+    """The stored output of the only cell of the page that starts so."""
+    page = nbformat.read(PAGE, as_version=4)
+    [cell] = [c for c in page.cells if c.cell_type == "code" and c.source.startswith(start)]
+    return cell.outputs[0]["data"][kind]
+
+
+def test_the_page_shows_the_verdicts_of_the_committed_results(
+    committed: list[claims.Judged],
+) -> None:
+    shown = outputs("ledger.text_table(ledger.ledger(judged)")
+    widths = (27, 14, 22, 23, 14)
+    assert shown == ledger.text_table(ledger.ledger(committed), "ledger", widths).data
+    assert all(f"{f.claim.id}. " in shown and f.verdict.outcome in shown for f in committed)
+
+
+def test_the_page_counts_as_the_committed_results_do(committed: list[claims.Judged]) -> None:
+    numbers = claims.count(committed)
+    kinds = ("claims_reproduced", "claims_not_reproduced", "claims_undecided")
+    assert sum(numbers[kind] for kind in kinds) == numbers["claims_total"] == len(CLAIMS)
+    page = nbformat.read(PAGE, as_version=4)
+    [cell] = [c for c in page.cells if "claims.count(judged)" in c.source]
+    stored = {o.metadata["scrapbook"]["name"]: next(iter(o.data.values())) for o in cell.outputs}
+    assert {name: repr(value) for name, value in numbers.items()} == stored
+    assert outputs("Markdown(ledger.closing", "text/markdown") == ledger.closing(committed)
+
+
+def test_a_reproduced_claim_has_every_part_from_two_seeds_or_more(
+    committed: list[claims.Judged],
+) -> None:
+    for found in (f for f in committed if f.verdict.outcome == "reproduced"):
+        assert all(part.interval() is not None for part in found.verdict.parts)
+
+
+def test_every_setting_is_counted(committed: list[claims.Judged]) -> None:
+    frame = study({"fid": line(1)}, seeds=(0, 1))
+    counts = ledger.coverage(frame)
+    assert counts.shape == (9, 6)
+    assert set(counts["sgd"]) == {2} and set(counts["clipped"]) == {0}
+
+
+def test_what_is_shown_beside_needs_no_complete_study() -> None:
+    assert set(ledger.beside(study({"fid": line(100)}))["ours [90 % interval]"]) > {"–"}
+
+
+def test_the_figure_has_a_row_per_claim(committed: list[claims.Judged]) -> None:
+    [axis] = ledger.forest(committed).axes
+    names = [text.get_text() for text in axis.get_yticklabels()]
+    assert [name.split()[0] for name in names] == [claim.id for claim in CLAIMS]
+    words = [text.get_text()[2:] for text in axis.texts]
+    assert words == [found.verdict.outcome for found in committed]
