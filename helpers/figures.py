@@ -59,7 +59,7 @@ def plane(results: Results) -> Figure:
     """The public images on the Isomap plane, the query class marked (NFL Fig. 5, 13, 14)."""
     reference = results.reference()
     points, labels = reference["points"], reference["labels"]
-    figure, ((axis,),) = panels(size=(6.4, 4.8))
+    figure, ((axis,),) = panels(size=(6.4, 5.4))
     palette = sns.color_palette("tab20", len(reference["classes"]))
     for c, name in enumerate(reference["classes"]):
         chosen, query = points[labels == c], c == reference["query_class"]
@@ -73,7 +73,9 @@ def plane(results: Results) -> Figure:
             label=f"{name} (query class)" if query else str(name),
         )
     axis.set(xlabel="first Isomap coordinate", ylabel="second Isomap coordinate")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    longest = max(len(str(name)) for name in reference["classes"])
+    columns = 2 if longest > 15 else 4
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
 
 
@@ -222,8 +224,9 @@ def _level_colours(results: Results) -> dict[str, tuple[float, ...]]:
 
 
 def _extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    margin = 0.1 * np.ptp(points, axis=0)
-    return points.min(axis=0) - margin, points.max(axis=0) + margin
+    """Corners of the part of the plane that holds all but the outermost points [N, 2]."""
+    low, high = np.percentile(points, [0.5, 99.5], axis=0)
+    return low - 0.1 * (high - low), high + 0.1 * (high - low)
 
 
 def coverage(results: Results, model: str, *, seed: int = 0) -> Figure:

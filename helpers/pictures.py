@@ -36,12 +36,14 @@ def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> F
 
 def _mosaics(sets: list[tuple[str, np.ndarray]], classes: np.ndarray, shown: int) -> Figure:
     """A panel per set of images uint8 [classes, n, 28, 28], a row per class."""
-    height = 0.26 * len(classes) + 0.5
-    figure, axes = panels(1, len(sets), size=(0.27 * shown * len(sets) + 0.6, height))
+    inch = min(max(0.27, 2.2 / len(classes)), 10 / (shown * len(sets)))  # of one image
+    label = 0.08 * max(len(str(name)) for name in classes)
+    size = (inch * shown * len(sets) + label + 0.3, 0.97 * inch * len(classes) + 0.5)
+    figure, axes = panels(1, len(sets), size=size)
     for axis, (name, images) in zip(axes[0], sets, strict=True):
         _show(axis, name, mosaic(images[:, :shown]))
-    size = 28 + 2
-    axes[0, 0].set_yticks([size * r + 14 for r in range(len(classes))], classes.tolist())
+    step = 28 + 2
+    axes[0, 0].set_yticks([step * r + 14 for r in range(len(classes))], classes.tolist())
     axes[0, 0].tick_params(length=0)
     return figure
 
