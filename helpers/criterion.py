@@ -24,6 +24,7 @@ DIMENSIONS = ("fidelity", "utility", "privacy")
 EQUAL = (1 / 3, 1 / 3, 1 / 3)
 HEADLINE = ("fid", "accuracy", "mia_auc")  # one yardstick per dimension
 FORMAL = "epsilon_1e-3"
+FEWEST = 3  # cells to compare
 VOTERS = {  # metrics whose orders are aggregated; the dimensions weigh the same
     "fidelity": ("fid", "fd_lite0", "precision", "recall"),
     "utility": ("accuracy", "balanced_accuracy"),
@@ -71,13 +72,13 @@ class Judged:
 
 
 def judge(names: Sequence[str], scale: str) -> dict[str, Judged]:
-    """What is collected of each data set, ready to compare; without cells it is left out."""
-    found = {name: results.available(name, scale) for name in names}
-    return {
-        name: block(name, some.frame, len(some.reference()["classes"]))
-        for name, some in found.items()
-        if some is not None and not set(some.frame["model"]) <= set(presets.REFERENCES)
-    }
+    """What is collected of each data set, ready to compare; below `FEWEST` cells it is left out."""
+    found = {}
+    for name in names:
+        some = results.available(name, scale)
+        if some is not None and not set(some.frame["model"]) <= set(presets.REFERENCES):
+            found[name] = block(name, some.frame, len(some.reference()["classes"]))
+    return {name: judged for name, judged in found.items() if len(judged.cells) >= FEWEST}
 
 
 def block(dataset: str, frame: pd.DataFrame, classes: int) -> Judged:
@@ -219,7 +220,7 @@ def ballots(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
         cast = [votes for votes in cast if np.isfinite(votes).all()]
         rows += cast
         count = sum(len(votes) for votes in cast)
-        weights += [1 / count] * count
+        weights += [1 / count for _ in range(count)]
     return np.concatenate(rows), np.array(weights) / len(VOTERS)
 
 

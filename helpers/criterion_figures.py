@@ -208,8 +208,8 @@ def _triangle(axis: Axes, judged: Judged) -> None:
 
 
 def _shares(axis: Axes, judged: Judged, share: np.ndarray) -> None:
-    """Below the triangle, every cell that is best somewhere, with its share."""
-    chosen = [i for i in np.argsort(-share, kind="stable") if share[i] > 0]
+    """Below the triangle, every cell that is best somewhere (in 0.5 % of it), with its share."""
+    chosen = [i for i in np.argsort(-share, kind="stable") if share[i] >= 0.005]
     marks = [
         Line2D([], [], **(_mark(judged.cells[i][0]) | {"color": _shade(judged, i)})) for i in chosen
     ]

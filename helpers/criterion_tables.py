@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from . import criterion
+from . import criterion, presets
 from .criterion import DIMENSIONS, FORMAL, HEADLINE, YARDSTICKS, Judged
 from .statistics import mean_interval
 
@@ -33,6 +33,18 @@ def missing(judged: Judged) -> list[str]:
     return lost
 
 
+def thin(judged: Judged) -> list[str]:
+    """The reference generators that lack some of the seeds: their mean over seeds stands in."""
+    frame, wanted = judged.frame, len(judged.seeds)
+    have = {
+        name: set(frame[frame["model"] == name]["seed"]) & set(judged.seeds)
+        for name in presets.REFERENCES
+    }
+    return [
+        f"{name}: {len(s)} of {wanted} seeds" for name, s in have.items() if 0 < len(s) < wanted
+    ]
+
+
 def scored(found: Found) -> dict[str, Judged]:
     """The data sets that have all their anchors."""
     return {name: judged for name, judged in found.items() if not missing(judged)}
@@ -49,16 +61,21 @@ def basis(names: Sequence[str], found: Found) -> pd.DataFrame:
     for name in names:
         judged = found.get(name)
         if judged is None:
-            rows[name] = ("not collected yet", "–", "–", "–")
+            rows[name] = (f"fewer than {criterion.FEWEST} cells yet", "–", "–", "–")
             continue
         n = len(judged.seeds)
         rows[name] = (
             f"{n}" if n > 1 else "1: nothing is certain",
             f"{len(judged.cells)} of {len(judged.cells) + len(judged.excluded)}",
             _grouped(judged.excluded) or "none",
-            ", ".join(missing(judged)) or "none",
+            ", ".join(missing(judged) + thin(judged)) or "none",
         )
-    columns = ["seeds", "cells compared", "left out (too few seeds)", "missing anchors"]
+    columns = [
+        "seeds",
+        "cells compared",
+        "left out (too few seeds)",
+        "missing anchors or their seeds",
+    ]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("data set")
 
 
@@ -241,58 +258,3 @@ def dependence(found: Found) -> pd.DataFrame:
             key: f"{reversed_pairs(judged, SCHEMES[key])} of {n * (n - 1) // 2}" for key in names
         }
     return pd.DataFrame(columns).rename_axis("judged by")
-
-
-ANSWERS = (
-    "model",
-    "level",
-    "score",
-    "chance",
-    "share",
-    "models",
-    "sure",
-    "front",
-    "seeds",
-    "agree",
-    "least_tau",
-    "turned",
-)
-
-
-def answers(names: Sequence[str], found: Found) -> dict[str, str | float | int]:
-    """The numbers and words of the page's prose, by name, e.g. `best_mnist_model`.
-
-    "not collected" where a data set, or one of its anchors, is not there.
-    """
-    ready, given = scored(found), {}
-    for name in names:
-        own = _answers(ready[name]) if name in ready else ["not collected"] * len(ANSWERS)
-        given |= {f"best_{name}_{key}": value for key, value in zip(ANSWERS, own, strict=True)}
-    return given
-
-
-def _answers(judged: Judged) -> list[str | float | int]:
-    parts, grid = criterion.profile(judged), criterion.simplex(GRID)
-    whole = criterion.combine(parts)
-    i = int(whole.mean(axis=1).argmax())
-    share = shares(judged)
-    models = pd.Series(share).groupby([model for model, _ in judged.cells]).sum()
-    models = models[models > 0].sort_values(ascending=False, kind="stable")
-    front = criterion.front(criterion.losses(judged).mean(axis=2).T)
-    verdicts = {key: scheme(judged) for key, scheme in SCHEMES.items() if key != OURS}
-    usable = [v for v in verdicts.values() if not np.isnan(v).any() and np.ptp(v) > 1e-9]
-    turned = reversed_pairs(judged, min_max)
-    n = len(judged.cells) - 1
-    return [
-        *judged.cells[i],
-        round(float(whole[i].mean()), 6),
-        f"{criterion.chance_best(whole)[i]:.0%}" if len(judged.seeds) > 1 else "unknown: one seed",
-        round(float(share[i]), 6),
-        ", ".join(f"{model} {part:.0%}" for model, part in models.items()),
-        round(float((certainty(judged, grid) >= SURE).mean()), 6),
-        f"{front.sum()} of {len(front)}",
-        len(judged.seeds),
-        f"{sum(int(v.argmax()) == i for v in usable)} of {len(verdicts)}",
-        round(min(tau(v, whole.mean(axis=1)) for v in usable), 6),
-        f"{turned} of {n * (n - 1) // 2}",
-    ]

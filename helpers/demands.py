@@ -5,7 +5,7 @@ then take the most private. Here each dimension can be the one that is asked of,
 attack, by what the attack proves, or by the accountant. "None" is an answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,12 +88,13 @@ def advice(found: Mapping[str, Judged], dataset: str | None = None) -> pd.DataFr
     rows = {}
     for name, judged in scored(found).items():
         if dataset in (None, name):
-            rows |= {(name, demand.text): _row(judged, demand) for demand in DEMANDS}
+            rows |= {(name, demand.text): row(judged, demand) for demand in DEMANDS}
     columns = ["cells", "most private", "best in the others", "fidelity, utility, privacy"]
     return indexed(rows, ["data set", "demand"], columns)
 
 
-def _row(judged: Judged, demand: Demand) -> list[str]:
+def row(judged: Judged, demand: Demand) -> list[str]:
+    """A row of `advice`."""
     choice = read_off(judged, demand)
     if choice is None:
         undecided = met(judged, demand) is None
@@ -113,21 +114,3 @@ def _always(judged: Judged, demand: Demand) -> str:
         return ""
     asked = criterion.scores(judged, HEADLINE[demand.dimension]) >= demand.level
     return f", {asked.all(axis=1).sum()} always"
-
-
-def answers(names: Sequence[str], found: Mapping[str, Judged]) -> dict[str, str | float]:
-    """For the prose: the most private cell with 90 % of the utility, the demands nobody meets, and
-    the accountant's least epsilon with what it is worth against any attack."""
-    ready, given = scored(found), {}
-    for name in names:
-        private = unmet = "not collected"
-        if judged := ready.get(name):
-            private = _row(judged, DEMANDS[0])[1]
-            counts = [met(judged, demand) for demand in DEMANDS]
-            unmet = f"{sum(c is not None and not c.any() for c in counts)} of {len(DEMANDS)}"
-        given |= {f"demands_{name}_private": private, f"demands_{name}_unmet": unmet}
-    every = [criterion.values(judged, FORMAL).ravel() for judged in found.values()]
-    epsilons = np.concatenate([[np.inf], *every])
-    given["demands_least_epsilon"] = float(np.nan_to_num(epsilons, nan=np.inf).min())
-    given["demands_formal_score"] = float(criterion.formal_score(epsilons, 1e-3).max())
-    return given

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from helpers import criterion, criterion_figures, criterion_tables, demands
+from helpers import criterion, criterion_answers, criterion_figures, criterion_tables, demands
 
 METRICS = ("fid", "accuracy", "mia_auc")
 REFERENCES = {  # fid, accuracy and mia_auc of each
@@ -100,6 +100,11 @@ def test_an_anchor_is_taken_of_the_same_seed_else_of_the_mean():
     assert criterion.anchor(criterion.block("x", frame, 5), "fid", "real").tolist() == [10, 14]
     fewer = frame[~(real & (frame["seed"] == 1))]
     assert criterion.anchor(criterion.block("x", fewer, 5), "fid", "real").tolist() == [10, 10]
+    assert criterion_tables.thin(criterion.block("x", fewer, 5)) == []
+    none = criterion.block("x", frame[(frame["model"] != "real") | (frame["seed"] == 0)], 5)
+    assert criterion_tables.thin(none) == ["real: 1 of 2 seeds"]
+    table = criterion_tables.basis(["x"], {"x": none})
+    assert table.iloc[0, -1] == "real: 1 of 2 seeds"
 
 
 def test_a_missing_or_useless_anchor_is_named_and_the_data_set_not_scored():
@@ -110,7 +115,7 @@ def test_a_missing_or_useless_anchor_is_named_and_the_data_set_not_scored():
     for some in (without, swapped):
         found = {"x": some}
         assert criterion_tables.best(found).empty and demands.advice(found).empty
-        assert criterion_tables.answers(["x"], found)["best_x_model"] == "not collected"
+        assert criterion_answers.answers(["x"], found)["best_x_model"] == "not collected"
         assert criterion.front(criterion.losses(some).mean(axis=2).T).any()
 
 
@@ -283,10 +288,20 @@ def test_one_seed_leaves_everything_uncertain():
     assert criterion_tables.best(found)["best, on the front"].unique().tolist() == ["one seed"]
     assert criterion_tables.basis(["x", "y"], found)["seeds"].tolist() == [
         "1: nothing is certain",
-        "not collected yet",
+        "fewer than 3 cells yet",
     ]
     assert (criterion_tables.certainty(found["x"], np.eye(3)) == 0).all()
-    assert criterion_tables.answers(["x"], found)["best_x_chance"] == "unknown: one seed"
+    assert criterion_answers.answers(["x"], found)["best_x_chance"] == "unknown: one seed"
+
+
+def test_the_fewest_cells_are_enough_for_every_table():
+    some = judged({key: CELLS[key] for key in list(CELLS)[: criterion.FEWEST]})
+    found = {"x": some}
+    for table in (criterion_tables.best, criterion_tables.agreement, criterion_tables.dependence):
+        assert not table(found).empty
+    assert len(demands.advice(found)) == len(demands.DEMANDS)
+    numbers = criterion_answers.answers(["x", "y"], found)
+    assert numbers["best_x_model"] == "gan" and numbers["best_y_model"] == "not collected"
 
 
 # Reading off
@@ -348,7 +363,7 @@ def glued(page):
 def test_the_pages_numbers_are_those_of_the_committed_results(page):
     names = ["mnist", "octmnist", "organamnist"]
     found = criterion.judge(names, "compact")
-    numbers = criterion_tables.answers(names, found) | demands.answers(names, found)
+    numbers = criterion_answers.answers(names, found)
     assert glued(page) == {name: repr(value) for name, value in numbers.items()}
 
 
