@@ -41,7 +41,7 @@ class Claim:
     def rule(self) -> str:
         """The rule in words."""
         own = verdict.RULES.get(self.id) or inspect.getdoc(self.judge)
-        return " ".join((own or "").split())
+        return " ".join((own or "").replace("*", "").split())
 
 
 CLAIMS = (

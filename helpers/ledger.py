@@ -1,5 +1,6 @@
 """The claims ledger as tables and a figure. Verdicts come from `claims`; nothing is judged here."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -33,14 +34,25 @@ def text_table(frame: pd.DataFrame, name: str, widths: Sequence[int]) -> HTML:
         {"selector": f"th.col{i}, td.col{i}", "props": f"width: {width}%"}
         for i, width in enumerate(widths)
     ]
-    cells = "white-space: normal; text-align: left; vertical-align: top; overflow-wrap: break-word"
+    cells = (
+        "box-sizing: border-box; white-space: normal; overflow-wrap: break-word; "
+        "text-align: left; vertical-align: top"
+    )
     styles = [
         {"selector": "", "props": "table-layout: fixed; width: 100%; min-width: 38rem"},
         {"selector": "th, td", "props": cells},
         *columns,
     ]
-    styler = frame.style.hide(axis="index").format(escape="html").set_table_styles(styles)
+    styler = (
+        frame.map(_unbroken).style.hide(axis="index").format(escape="html").set_table_styles(styles)
+    )
     return HTML(styler.to_html(table_uuid=name, table_attributes='class="dataframe text"'))
+
+
+def _unbroken(text: str) -> str:
+    """With spaces that do not break a line in equations and intervals."""
+    text = text.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%").replace("− ", "−\u00a0")
+    return re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def rules() -> pd.DataFrame:
