@@ -12,7 +12,7 @@ NAMES = (  # of what is said of each data set, after `best_<data set>_`
     *("model", "level", "score", "chance", "share", "models", "sure", "front", "seeds"),
     *("agree", "least_tau", "turned"),
 )
-LACKING = "not collected"  # the data set, or one of its anchors
+LACKING = "cannot be judged yet"  # too few cells, or an anchor is missing
 
 
 def answers(names: Sequence[str], found: Mapping[str, Judged]) -> dict[str, str | float | int]:

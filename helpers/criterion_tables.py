@@ -95,7 +95,9 @@ def anchors(found: Found) -> pd.DataFrame:
             yard = YARDSTICKS[metric]
             ends = [criterion.anchor(judged, yard.metric, end) for end in (yard.zero, yard.one)]
             digits = 1 if metric == "fid" else 3
-            cells.append(" → ".join(f"{np.mean(end):.{digits}f}" for end in ends))
+            cells.append(
+                " → ".join(f"{np.mean(e):.{digits}f}" for e in ends).replace("nan", "missing")
+            )
         rows[name] = cells
     columns = [
         f"{dimension}: {metric}" for dimension, metric in zip(DIMENSIONS, HEADLINE, strict=True)

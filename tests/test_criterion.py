@@ -115,7 +115,7 @@ def test_a_missing_or_useless_anchor_is_named_and_the_data_set_not_scored():
     for some in (without, swapped):
         found = {"x": some}
         assert criterion_tables.best(found).empty and demands.advice(found).empty
-        assert criterion_answers.answers(["x"], found)["best_x_model"] == "not collected"
+        assert criterion_answers.answers(["x"], found)["best_x_model"] == criterion_answers.LACKING
         assert criterion.front(criterion.losses(some).mean(axis=2).T).any()
 
 
@@ -301,7 +301,7 @@ def test_the_fewest_cells_are_enough_for_every_table():
         assert not table(found).empty
     assert len(demands.advice(found)) == len(demands.DEMANDS)
     numbers = criterion_answers.answers(["x", "y"], found)
-    assert numbers["best_x_model"] == "gan" and numbers["best_y_model"] == "not collected"
+    assert numbers["best_x_model"] == "gan" and numbers["best_y_model"] == criterion_answers.LACKING
 
 
 # Reading off
