@@ -1,0 +1,194 @@
+"""The effects of the corrections: known answers on made-up cells, and the page that quotes them."""
+
+import math
+import re
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from helpers import effects
+from helpers.effects import measures, training
+from helpers.effects.figures import PAIRS, both_forms
+
+ROWS = [f"D{i}" for i in range(1, 22)]
+QUOTED = re.compile(r"effects\.ipynb::(\w+):s`")
+EMPTY = pd.DataFrame(columns=["dataset", "model", "arm", "sigma", "seed", "metric", "value"])
+
+
+def study(values):
+    """From {(dataset, model, level): {metric: one value per seed}}."""
+    rows = [
+        (data, model, *arm(level), seed, metric, value)
+        for (data, model, level), metrics in values.items()
+        for metric, per_seed in metrics.items()
+        for seed, value in enumerate(per_seed)
+    ]
+    return effects.gather(pd.DataFrame(rows, columns=EMPTY.columns))
+
+
+def arm(level):
+    return (level, 0.0) if isinstance(level, str) else ("dp", level)
+
+
+def test_every_row_has_an_effect_a_place_and_words():
+    assert list(effects.EFFECTS) == ROWS
+    assert sorted(sum(effects.SECTIONS.values(), ())) == sorted(ROWS)
+    assert {name.split()[0] for name in effects.WHAT} == set(ROWS)
+
+
+def test_without_results_rows_say_so_and_do_not_crash():
+    numbers = effects.measured(effects.gather(EMPTY))
+    assert set(numbers) == set(effects.WHAT)
+    for name in ("D2 fid", "D3 variant", "D4 share", "D7 ours", "D7 width", "D8 ours", "D9 cells"):
+        assert numbers[name].startswith("not measured: ")
+    for row in ("D10", "D11", "D12", "D13", "D15", "D16", "D17", "D18", "D19"):
+        own = [text for name, text in numbers.items() if name.split()[0] == row]
+        assert own and all(text.startswith("not measured: ") for text in own)
+
+
+def test_a_mean_is_over_seeds_of_settings_that_all_seeds_have():
+    made = study(
+        {
+            ("mnist", "vae", "sgd"): {"fid": [10.0, 10.0], "fid_paper": [12.0, 14.0]},
+            ("mnist", "vae", 0.1): {"fid": [10.0], "fid_paper": [999.0]},  # seed 0 alone
+            ("octmnist", "gan", "sgd"): {"fid": [5.0], "fid_paper": [4.0]},
+        }
+    )
+    half = 6.3138 * math.sqrt(2) / math.sqrt(2)  # t at 95 %, one degree of freedom
+    text = measures.d15(made)["models"]
+    assert text == f"MNIST +3.0 ± {half:.1f} (2 cells); OCTMNIST −1.0 (1 cell, one seed)"
+
+
+def test_clipping_is_compared_within_a_seed():
+    made = study(
+        {
+            ("mnist", "gan", "sgd"): {"fid": [100.0, 50.0, 7.0]},
+            ("mnist", "gan", "clipped"): {"fid": [104.0, 54.0]},
+            ("mnist", "vae", "clipped"): {"fid": [1.0]},  # without a partner
+        }
+    )
+    assert training.d2(made)["fid"] == "MNIST: GAN +4.0 ± 0.0 (2 cells)"
+
+
+def test_the_variants_effect_is_read_where_it_is_collected():
+    made = study(
+        {
+            ("mnist", "gan", "sgd"): {"fid": [10.0], "accuracy": [0.5]},
+            ("mnist", "gan-authors", "sgd"): {"fid": [30.0], "accuracy": [0.4]},
+        }
+    )
+    variant = training._variant(made)
+    assert variant == "fid MNIST +20.0 (1 cell, one seed), accuracy MNIST −0.100 (1 cell, one seed)"
+    assert "mnist" in made.frame["dataset"].unique() and len(made.of("fid")) == 1
+
+
+def test_widths_are_shown_once_all_sizes_are_there():
+    sizes = {"vae-quarter": 90.0, "vae": 100.0, "vae-4x": 110.0, "vae-16x": 120.0}
+    full = {("mnist", name, 0.2): {"fid": [value]} for name, value in sizes.items()}
+    assert training._width(study(full)) == "VAE 90, 100, 110, 120"
+    del full["mnist", "vae-4x", 0.2]
+    assert training._width(study(full)).startswith("not measured")
+
+
+@pytest.mark.parametrize(("n", "expected"), [(100, 50), (99, 49), (40, 40), (64, 64), (129, 43)])
+def test_the_divisor_is_n_over_the_number_of_batches(n, expected):
+    assert training.divisor(n) == expected
+
+
+def test_labels_of_the_batch_show_the_query_s_class_and_public_ones_do_not():
+    moved = {
+        labels: [training.label_moved(0, there, labels) for there in (True, False)]
+        for labels in ("batch", "uniform")
+    }
+    assert moved == {"batch": [True, False], "uniform": [True, True]}
+
+
+def test_the_simulated_density_ratio_lacks_the_factor_two():
+    theirs, ours, truth = map(
+        float, re.findall(r"\d\.\d\d", measures.d9(effects.gather(EMPTY))["simulated"])
+    )
+    assert truth == pytest.approx(math.log(9), abs=0.005)
+    assert ours == pytest.approx(truth, abs=0.1) and theirs == pytest.approx(ours / 2, abs=0.01)
+
+
+def test_copies_outside_the_overlap_hardly_change_the_authors_area():
+    texts = measures.d14(effects.gather(EMPTY))
+    area, without = map(float, re.findall(r"\d\.\d\d", texts["area"]))
+    distance, _ = map(float, re.findall(r"\d\.\d\d", texts["wasserstein"]))
+    assert without < area < 0.2 and distance == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_map_fitted_with_the_query_moves_the_ratio_and_equal_sets_have_none():
+    images = torch.rand(60, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    query, first, second = images[0], images[1:30], images[30:]
+    generator = torch.Generator().manual_seed(1)
+    assert measures.map_shift(images[1:], query, first, first, generator=generator) == 0
+    assert measures.map_shift(images[1:], query, first, second, generator=generator) != 0
+
+
+def test_a_range_is_told_in_per_cent_of_real_images_to_means():
+    values = {("vae", "sgd"): 1.0, ("vae", 0.4): 2.0, ("real", "none"): 0.0, ("means", "none"): 4.0}
+    made = study(
+        {("mnist", *key): {"lpips": [v], "lpips_paper": [v / 2]} for key, v in values.items()}
+    )
+    assert measures.d16(made)["lpips"] == "25 % against 25 %"
+    assert measures.d16(made)["ssim"].startswith("not measured")
+
+
+def test_deviations_over_seeds_and_within_cells_are_told_apart():
+    made = study(
+        {
+            ("mnist", "vae", "sgd"): {
+                "accuracy": [0.4, 0.5, 0.6],
+                "accuracy_deviation": [0.05, 0.05, 0.05],
+            }
+        }
+    )
+    text = measures.d19(made)["deviations"]
+    assert text == (
+        "MNIST 0.1000 over seeds against 0.0500 over classifiers, 2.0 times as much (1 settings)"
+    )
+
+
+def test_values_that_are_not_finite_are_counted():
+    made = study({("mnist", "vae", "sgd"): {"fid": [1.0, np.nan, np.inf]}})
+    assert measures.d21(made)["failed"] == "2 of 3 values"
+
+
+def test_the_authors_diffusion_starts_off_its_training():
+    assert training.d20(effects.gather(EMPTY))["start"] == "0.13"
+
+
+def test_the_figure_has_a_mark_per_cell():
+    metrics = {name: [1.0, 2.0] for pair in PAIRS.values() for name in pair}
+    figure = both_forms(study({("mnist", "vae", "sgd"): metrics}))
+    assert [len(axis.collections[0].get_offsets()) for axis in figure.axes] == [2, 2, 2, 2]
+
+
+# What is committed
+
+
+@pytest.fixture(scope="module")
+def glued(root):
+    page = nbformat.read(root / "notebooks" / "effects.ipynb", as_version=4)
+    kind = "application/papermill.record/text/plain"
+    outputs = [o for cell in page.cells for o in cell.get("outputs", [])]
+    marked = [o for o in outputs if "scrapbook" in o.get("metadata", {})]
+    return {o.metadata.scrapbook.name: o.data[kind] for o in marked}
+
+
+def test_the_page_names_every_row_and_quotes_only_what_is_glued(root, glued):
+    text = (root / "book" / "changes.md").read_text()
+    assert sorted(re.findall(r"^\| (D\d+) \|", text, re.M)) == sorted(ROWS)
+    assert "Not yet measured" not in text
+    quoted = set(QUOTED.findall(text))
+    assert quoted <= set(glued)
+    assert {name.split("_")[1].upper() for name in quoted} == set(ROWS) - {"D5"}
+
+
+def test_the_glued_numbers_are_those_of_the_committed_results(glued):
+    numbers = effects.measured(effects.collected())
+    assert glued == {effects.glue_name(name): repr(text) for name, text in numbers.items()}
