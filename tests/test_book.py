@@ -194,6 +194,27 @@ def test_internal_links_resolve(pages: dict[str, Page], book: Path) -> None:
     assert nonempty({name: [x for x in all_ if broken(x)] for name, all_ in links.items()}) == {}
 
 
+def test_every_figure_of_the_paper_has_its_counterpart(pages: dict[str, Page], root: Path) -> None:
+    """Each row of the page that lists them leads to a figure that is in some page."""
+    listed = (root / "book" / "figures.md").read_text()
+    rows = dict(re.findall(r"^\| (Fig\. \d+|Table 1) \|.*\| (.*) \|$", listed, re.MULTILINE))
+    assert set(rows) == {*(f"Fig. {i}" for i in range(1, 19)), "Table 1"}
+    ids = {name for page in pages.values() for name in page.seen["ids"]}
+    named = {figure for row in rows.values() for figure in re.findall(r"`(fig-[\w-]+)`", row)}
+    assert len(named) > 20 and named <= ids
+    assert all("fig-" in row or ".ipynb" in row for row in rows.values())
+
+
+def test_no_page_is_heavy(pages: dict[str, Page], book: Path) -> None:
+    """A page with its pictures stays under 6 MB."""
+    weights = {}
+    for name, page in pages.items():
+        sources = {urlsplit(image["source"]) for image in page.seen["images"]}
+        files = {Path(unquote(source.path)) for source in sources if source.scheme == "file"}
+        weights[name] = (book / name).stat().st_size + sum(path.stat().st_size for path in files)
+    assert {name: size for name, size in weights.items() if size > 6e6} == {}
+
+
 def test_pages_fit_a_phone(pages: dict[str, Page]) -> None:
     assert nonempty({name: max(0, page.phone_width - 390) for name, page in pages.items()}) == {}
 

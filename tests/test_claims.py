@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import claims, evidence, judgement, ledger, results, rules_beyond, verdict
-from helpers.claims import CLAIMS, Claim
-from helpers.evidence import AUTHORS, DATA, MODELS, PATH, Quantity
-from helpers.judgement import Part
+from helpers import claims, results
+from helpers.claims import CLAIMS, Claim, beyond, evidence, judgement, ledger
+from helpers.claims.evidence import AUTHORS, DATA, MODELS, PATH, Quantity
+from helpers.claims.judgement import Part
+from helpers.density import verdict
 
 SEEDS = (0, 1, 2)
 JITTER = (-1, 1, 0)  # of the seeds
@@ -346,14 +347,14 @@ def test_reducers_are_judged_by_the_form_that_is_asked_for(
 ) -> None:
     metric = "combined_paper" if authors else "density_spearman"
     e = evidence.Evidence({}, scored(density, metric, isomap), authors)
-    assert rules_beyond.c14(e).outcome == outcome
+    assert beyond.c14(e).outcome == outcome
 
 
 def test_density_claims_agree_with_their_own_page(density: pd.DataFrame) -> None:
     words = {"holds": 0, "contradicted": 1, "undecided": 2}
     e = evidence.Evidence({}, density, authors=False)
-    own = verdict.verdict_c14(density, rules_beyond.SCARCE), verdict.verdict_c15(density)
-    ours = rules_beyond.c14(e).outcome, rules_beyond.c15(e).outcome
+    own = verdict.verdict_c14(density, beyond.SCARCE), verdict.verdict_c15(density)
+    ours = beyond.c14(e).outcome, beyond.c15(e).outcome
     assert ours == tuple(judgement.OUTCOMES[words[w]] for w in own)
 
 
@@ -361,13 +362,13 @@ def test_invariance_is_judged_both_ways(density: pd.DataFrame) -> None:
     flat = density["estimator"] == "knn"
     means = flat & (density["metric"] == "mean")
     e = evidence.Evidence({}, density.assign(value=density["value"].where(~means, 1.0)), False)
-    assert rules_beyond.c15(e).outcome != "not reproduced"
+    assert beyond.c15(e).outcome != "not reproduced"
     spread = density["value"].where(~means, density["setting"])
     e = evidence.Evidence({}, density.assign(value=spread), False)
-    assert rules_beyond.c15(e).outcome == "not reproduced"
+    assert beyond.c15(e).outcome == "not reproduced"
 
 
-@pytest.mark.parametrize("rule", [rules_beyond.c14, rules_beyond.c15])
+@pytest.mark.parametrize("rule", [beyond.c14, beyond.c15])
 def test_density_claims_need_all_data_sets(density: pd.DataFrame, rule: Callable) -> None:
     for frame in (None, density[density["dataset"] != "octmnist"]):
         found = rule(evidence.Evidence({}, frame, authors=False))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import density, encoders
+from helpers import density
+from helpers.density import encoders
 
 
 def rng(seed=0):

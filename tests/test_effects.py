@@ -129,12 +129,12 @@ def test_a_map_fitted_with_the_query_moves_the_ratio_and_equal_sets_have_none():
     assert measures.map_shift(images[1:], query, first, second, generator=generator) != 0
 
 
-def test_a_range_is_told_in_per_cent_of_real_images_to_means():
+def test_a_range_is_told_beside_the_span_from_real_images_to_means():
     values = {("vae", "sgd"): 1.0, ("vae", 0.4): 2.0, ("real", "none"): 0.0, ("means", "none"): 4.0}
     made = study(
         {("mnist", *key): {"lpips": [v], "lpips_paper": [v / 2]} for key, v in values.items()}
     )
-    assert measures.d16(made)["lpips"] == "25 % against 25 %"
+    assert measures.d16(made)["lpips"] == "0.500 of 2.000 against 1.000 of 4.000"
     assert measures.d16(made)["ssim"].startswith("not measured")
 
 
@@ -149,7 +149,7 @@ def test_deviations_over_seeds_and_within_cells_are_told_apart():
     )
     text = measures.d19(made)["deviations"]
     assert text == (
-        "MNIST 0.1000 over seeds against 0.0500 over classifiers, 2.0 times as much (1 settings)"
+        "MNIST 0.1000 over seeds against 0.0500 over classifiers, 2.0 times as much (settings: 1)"
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KernelDensity
 
-from helpers import ratios
+from helpers.density import ratios
 
 NAMES = list(ratios.ESTIMATORS)
 

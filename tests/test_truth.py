@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from helpers import datasets, privacy, truth
+from helpers import datasets, privacy
+from helpers.density import truth
 
 
 def scene(dataset, **changes):

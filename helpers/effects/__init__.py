@@ -82,7 +82,7 @@ WHAT = {  # each number in words, for the tables
     "D14 order": "Rank correlation of the two over cells",
     "D15 models": "FID, the authors' minus ours, models",
     "D15 copies": "The same, exact copies",
-    "D16 lpips": "Range of LPIPS over levels, in per cent of real images to means; authors', ours",
+    "D16 lpips": "LPIPS, range over levels of the span from real images to means; authors', ours",
     "D16 psnr": "The same, PSNR",
     "D16 ssim": "The same, SSIM",
     "D17 models": "Inception Score in ten splits minus one, models",

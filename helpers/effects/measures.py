@@ -10,7 +10,7 @@ from .. import presets, privacy
 from ..density import isomap
 from ..imagefiles import from_bytes
 from ..randomness import generator as stream
-from ..tables import level
+from ..tables import DIGITS, level
 from .cells import DATA, MODELS, Study, minus, number, over_data, over_models
 
 REPEATS = 200  # of simulations
@@ -151,7 +151,7 @@ def d15(study: Study) -> dict[str, str]:
 
 
 def d16(study: Study) -> dict[str, str]:
-    """Range over the levels of each model, in per cent of what lies between real images and means.
+    """Range over the levels of each model beside the span from real images to class means.
 
     On MNIST: first the authors' form, then ours; a mean over models of values that are means over
     seeds.
@@ -159,24 +159,22 @@ def d16(study: Study) -> dict[str, str]:
     texts = {}
     for metric in ("lpips", "psnr", "ssim"):
         forms = [_range(study, name) for name in (f"{metric}_paper", metric)]
-        missing = any(math.isnan(value) for value in forms)
-        theirs, ours = (f"{100 * value:.0f} %" for value in forms)
+        sides = [f"{r:.{d}f} of {s:.{d}f}" for r, s in forms for d in [DIGITS.get(metric, 3)]]
+        missing = any(math.isnan(span) for _, span in forms)
         texts[metric] = (
-            "not measured: levels or references are missing"
-            if missing
-            else f"{theirs} against {ours}"
+            "not measured: levels or references are missing" if missing else " against ".join(sides)
         )
     return texts
 
 
-def _range(study: Study, metric: str) -> float:
+def _range(study: Study, metric: str) -> tuple[float, float]:
     names = dict.fromkeys([*MODELS, *presets.REFERENCES])
     values = study.of(metric, models=names).query("dataset == 'mnist'")[metric]
     means = values.groupby(["model", "level"]).mean()
     ranges = [np.ptp(means[m]) for m in MODELS if m in means.index and len(means[m]) > 1]
     if not ranges or not {("real", "none"), ("means", "none")} <= set(means.index):
-        return math.nan
-    return float(np.mean(ranges) / abs(means["real", "none"] - means["means", "none"]))
+        return math.nan, math.nan
+    return float(np.mean(ranges)), abs(float(means["real", "none"] - means["means", "none"]))
 
 
 def d17(study: Study) -> dict[str, str]:
@@ -211,7 +209,7 @@ def d19(study: Study) -> dict[str, str]:
             pair = [math.sqrt(variances.mean()) for variances in (over_seeds, within)]
             texts.append(
                 f"{title} {pair[0]:.4f} over seeds against {pair[1]:.4f} over classifiers, "
-                f"{pair[0] / pair[1]:.1f} times as much ({len(over_seeds)} settings)"
+                f"{pair[0] / pair[1]:.1f} times as much (settings: {len(over_seeds)})"
             )
     return {"deviations": "; ".join(texts) or "not measured: no setting has two seeds"}
 

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
-from . import criterion, criterion_tables, figures, tables
-from .criterion import DIMENSIONS, FORMAL, Judged
-from .statistics import mean_interval
+from .. import criterion, figures, tables
+from ..statistics import mean_interval
+from . import DIMENSIONS, FORMAL, Judged
+from . import tables as criterion_tables
 
 AXES = {
     "fid": "fidelity: FID  (← better)",

@@ -1,4 +1,4 @@
-"""The rules that decide the paper's claims beyond MNIST, C14 to C22; see `rules_mnist`.
+"""The rules that decide the paper's claims beyond MNIST, C14 to C22; see `mnist`.
 
 Density estimation (C14 and C15) is judged in `verdict`, from an experiment of its own.
 """
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from . import selection, verdict
+from ..density import experiment, verdict
 from .evidence import (
     DATA,
     MODELS,
@@ -23,7 +23,7 @@ from .evidence import (
 )
 from .judgement import ABOUT, FLAT, LEAK, OUTCOMES, STABLE, Part, Verdict, all_of, more, one
 
-SCARCE = selection.FULL.per_class[0]  # fitted images per class: the paper's scarcity
+SCARCE = experiment.FULL.per_class[0]  # fitted images per class: the paper's scarcity
 _WORDS = dict(zip(("holds", "contradicted", "undecided"), OUTCOMES, strict=True))
 
 

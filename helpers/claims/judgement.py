@@ -3,7 +3,7 @@
 A claim is a conjunction of *parts*. A part is a quantity, one number per seed, and the region in
 which the claim puts it: above 0 for "grows", an interval around 0 for "flat". The part holds if
 the quantity's interval over seeds lies in the region, is contradicted if it lies outside, and is
-open otherwise. What the paper claims is in `rules_mnist` and `rules_beyond`.
+open otherwise. What the paper claims is in `mnist` and `beyond`.
 """
 
 import functools
@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..statistics import Interval, mean_interval
 from .evidence import ENOUGH, TITLES, Evidence, Quantity
-from .statistics import Interval, mean_interval
 
 ALPHA = 0.1  # intervals are of 90 %, as the paper's are
 OUTCOMES = ("reproduced", "not reproduced", "cannot be decided")

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from . import criterion, presets
-from .criterion import DIMENSIONS, FORMAL, HEADLINE, YARDSTICKS, Judged
-from .statistics import mean_interval
+from .. import criterion, presets
+from ..statistics import mean_interval
+from . import DIMENSIONS, FORMAL, HEADLINE, YARDSTICKS, Judged
 
 Found = Mapping[str, Judged]
 GRID = 60  # steps along a side of the triangle of weights

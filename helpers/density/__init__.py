@@ -17,8 +17,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, Isomap
 from torch import Tensor
 
+from ..inputs import check_images
 from . import encoders
-from .inputs import check_images
 
 _IN_PIECES = ".*number of connected components.*"  # in scikit-learn's warning
 PERPLEXITY = 30.0  # of t-SNE, where there are images enough

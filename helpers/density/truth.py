@@ -23,9 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import datasets
-from .inputs import check_images
-from .randomness import generator as stream
+from .. import datasets
+from ..inputs import check_images
+from ..randomness import generator as stream
 
 BLOBS = "blobs"
 QUERY = (0.6, -0.3)  # the blobs' query, in standard deviations from the middle of the plane

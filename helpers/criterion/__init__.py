@@ -5,7 +5,7 @@ that were measured, not between the best and worst competitor: 0 is what has not
 dimension (class means, chance, copies), 1 what has all of it (other real images, the ceiling). The
 weighted geometric mean of the three scores is the criterion. It is Nash's product: a zero cannot be
 bought back, the order does not depend on where 1 lies, and no third competitor changes it. Beside
-it stand the Pareto front and rank aggregation, which need no scale. Tables: `criterion_tables`.
+it stand the Pareto front and rank aggregation, which need no scale. Tables: `tables`.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from . import presets, results, tables
+from .. import presets, results, tables
 
 DIMENSIONS = ("fidelity", "utility", "privacy")
 EQUAL = (1 / 3, 1 / 3, 1 / 3)

@@ -19,8 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import PolynomialFeatures
 
-from .inputs import Array, check_array, check_same_width
-from .privacy import log_density_ratio
+from ..inputs import Array, check_array, check_same_width
+from ..privacy import log_density_ratio
 
 Estimate = Callable[[Array, Array, Array, float], float]
 CANDIDATES = (0.05, 0.1, 0.2, 0.4, 0.8)  # bandwidths that cross-validation chooses from

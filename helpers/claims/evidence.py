@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from . import tables
+from .. import tables
 
 ENOUGH = 2  # seeds below which there is no interval
 PATH = {"sgd": 0.0, "0.1": 0.1, "0.2": 0.2, "0.3": 0.3, "0.4": 0.4}  # the paper's five sigmas

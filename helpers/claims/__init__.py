@@ -1,6 +1,6 @@
 """The claims of No Free Lunch, in our words, each with the rule that decides it.
 
-C1 to C22, in the paper's order. The rules are in `rules_mnist` and `rules_beyond`; `judge` gives
+C1 to C22, in the paper's order. The rules are in `mnist` and `beyond`; `judge` gives
 a claim's verdict in the corrected form of the measures and in the authors'.
 """
 
@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from . import rules_beyond, rules_mnist, selection, verdict
+from ..density import experiment, verdict
+from . import beyond, mnist
 from .evidence import Evidence, gather
 from .judgement import Verdict
 
@@ -51,7 +52,7 @@ CLAIMS = (
         "4.2.3, 4.3, 5",
         "all three",
         "As σ grows, the VAE's FID gets worse faster than the GAN's and the DDPM's.",
-        rules_mnist.c1,
+        mnist.c1,
     ),
     Claim(
         "C2",
@@ -59,7 +60,7 @@ CLAIMS = (
         "4.2.3",
         "MNIST",
         "Without noise the VAE has the best FID of the three.",
-        rules_mnist.c2,
+        mnist.c2,
     ),
     Claim(
         "C3",
@@ -67,7 +68,7 @@ CLAIMS = (
         "4.2.3",
         "MNIST",
         "From σ = 0 to 0.4 the GAN's FID grows least.",
-        rules_mnist.c3,
+        mnist.c3,
     ),
     Claim(
         "C4",
@@ -75,7 +76,7 @@ CLAIMS = (
         "4.2.3",
         "MNIST",
         "The DDPM's SSIM falls markedly with σ; the VAE's and the GAN's hardly move.",
-        rules_mnist.c4,
+        mnist.c4,
     ),
     Claim(
         "C5",
@@ -83,7 +84,7 @@ CLAIMS = (
         "4.2.3",
         "MNIST",
         "The VAE's PSNR rises slightly with σ: blur lowers the error per pixel.",
-        rules_mnist.c5,
+        mnist.c5,
     ),
     Claim(
         "C6",
@@ -91,7 +92,7 @@ CLAIMS = (
         "4.2.3",
         "MNIST",
         "LPIPS hardly moves for the VAE and the GAN; for the DDPM it rises, and most.",
-        rules_mnist.c6,
+        mnist.c6,
     ),
     Claim(
         "C7",
@@ -100,7 +101,7 @@ CLAIMS = (
         "MNIST",
         "A classifier trained on the VAE's images reaches about 0.6 without noise, and comes close "
         "to chance at high noise.",
-        rules_mnist.c7,
+        mnist.c7,
     ),
     Claim(
         "C8",
@@ -108,7 +109,7 @@ CLAIMS = (
         "4.2.3",
         "MNIST",
         "Under noise the GAN's images train a better classifier than without: DP-SGD regularises.",
-        rules_mnist.c8,
+        mnist.c8,
     ),
     Claim(
         "C9",
@@ -116,7 +117,7 @@ CLAIMS = (
         "4.2.3",
         "MNIST",
         "The DDPM's utility is stable at small noise and then gets worse.",
-        rules_mnist.c9,
+        mnist.c9,
     ),
     Claim(
         "C10",
@@ -124,7 +125,7 @@ CLAIMS = (
         "4.2.2",
         "MNIST",
         "Without noise the GAN collapses to a few modes; DP-SGD makes it cover more.",
-        rules_mnist.c10,
+        mnist.c10,
         two_forms=False,
     ),
     Claim(
@@ -134,7 +135,7 @@ CLAIMS = (
         "MNIST",
         "The empirical ε falls to near 0 by σ = 0.2 for all models: slowest for the DDPM, then the "
         "GAN, fastest for the VAE.",
-        rules_mnist.c11,
+        mnist.c11,
     ),
     Claim(
         "C12",
@@ -142,7 +143,7 @@ CLAIMS = (
         "4.2.2",
         "MNIST",
         "Without noise all three victims heap synthetic images around the query.",
-        rules_mnist.c12,
+        mnist.c12,
     ),
     Claim(
         "C13",
@@ -151,7 +152,7 @@ CLAIMS = (
         "all three",
         "Distances of synthetic and of hold-out images to the training images agree best at a "
         "small σ of 0.1 to 0.2; there the GAN and the DDPM are better than the VAE.",
-        rules_mnist.c13,
+        mnist.c13,
     ),
     Claim(
         "C14",
@@ -159,7 +160,7 @@ CLAIMS = (
         "4.1",
         "all three",
         "Of the reducers Isomap keeps the order of densities best.",
-        rules_beyond.c14,
+        beyond.c14,
     ),
     Claim(
         "C15",
@@ -168,7 +169,7 @@ CLAIMS = (
         "all three",
         "Of the estimators of a density ratio only nearest neighbours do not depend on their "
         "setting.",
-        rules_beyond.c15,
+        beyond.c15,
         two_forms=False,
     ),
     Claim(
@@ -178,7 +179,7 @@ CLAIMS = (
         "OCTMNIST",
         "The VAE has the best FID without noise and the worst under noise; the GAN and the DDPM "
         "start near 100.",
-        rules_beyond.c16,
+        beyond.c16,
     ),
     Claim(
         "C17",
@@ -186,7 +187,7 @@ CLAIMS = (
         "4.3.2",
         "OCTMNIST",
         "Beyond σ = 0.1 the GAN has the highest Inception Score, and it stays between 1.8 and 2.0.",
-        rules_beyond.c17,
+        beyond.c17,
     ),
     Claim(
         "C18",
@@ -194,7 +195,7 @@ CLAIMS = (
         "4.3.2",
         "OCTMNIST",
         "Accuracy is near chance for every model and σ.",
-        rules_beyond.c18,
+        beyond.c18,
     ),
     Claim(
         "C19",
@@ -203,7 +204,7 @@ CLAIMS = (
         "OrganAMNIST",
         "Without noise the VAE and the DDPM reach an accuracy of about 0.6 and the GAN less; under "
         "noise the VAE collapses, the GAN holds and the DDPM lies between.",
-        rules_beyond.c19,
+        beyond.c19,
     ),
     Claim(
         "C20",
@@ -212,7 +213,7 @@ CLAIMS = (
         "OrganAMNIST",
         "By the empirical ε the VAE is private from σ = 0.1 on, the DDPM and the GAN from about "
         "0.2.",
-        rules_beyond.c20,
+        beyond.c20,
     ),
     Claim(
         "C21",
@@ -220,7 +221,7 @@ CLAIMS = (
         "1, 5, 6",
         "all three",
         "Better privacy costs fidelity or utility: no free lunch. The GAN is the best compromise.",
-        rules_beyond.c21,
+        beyond.c21,
     ),
     Claim(
         "C22",
@@ -228,7 +229,7 @@ CLAIMS = (
         "4.2.2",
         "MNIST",
         "Noise also harms the conditioning: the class that is asked for appears less often.",
-        rules_beyond.c22,
+        beyond.c22,
         two_forms=False,
     ),
 )
@@ -259,7 +260,7 @@ def judge(study: pd.DataFrame, density: pd.DataFrame | None = None) -> list[Judg
 
 def density_frame() -> pd.DataFrame | None:
     """What is collected of the experiment on density estimators; `None` if there is nothing."""
-    path = selection.results_root("full") / f"{selection.NAME}.csv"
+    path = experiment.results_root("full") / f"{experiment.NAME}.csv"
     return pd.read_csv(path, keep_default_na=False) if path.exists() else None
 
 

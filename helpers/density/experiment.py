@@ -25,9 +25,9 @@ import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from . import assets, datasets, density, preservation, process, ratios, store, truth
-from .density import Reducer
-from .randomness import generator as stream
+from .. import assets, datasets, density, process, store
+from ..randomness import generator as stream
+from . import Reducer, preservation, ratios, truth
 from .truth import Scene
 
 NAME = "density_estimators"
@@ -449,7 +449,7 @@ def _write(
         file.write(text.getvalue())
     if old["units"] == abouts:
         return  # the date moves only when a unit does
-    from . import results  # with all of the study: only who writes waits for it
+    from .. import results  # with all of the study: only who writes waits for it
 
     host = {"processor": results._processor(), "cores": os.cpu_count()}
     host |= {"python": platform.python_version(), "system": platform.system()}

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import ratios, selection, store, truth, verdict
-from helpers.selection import SMOKE, Unit
+from helpers import store
+from helpers.density import experiment, ratios, truth, verdict
+from helpers.density.experiment import SMOKE, Unit
 
 ARGUMENTS = {"names": [truth.BLOBS, "digits"], "seeds": [0], "reducers": ["pca"]}
 
@@ -24,46 +25,46 @@ def here(home, monkeypatch):
 
 
 def obtain(**changes):
-    return selection.obtain(**(ARGUMENTS | changes), design="smoke")
+    return experiment.obtain(**(ARGUMENTS | changes), design="smoke")
 
 
 def test_a_slice_is_computed_once_and_then_read(monkeypatch):
     first = obtain()
-    monkeypatch.setattr(selection, "_measure", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(experiment, "_measure", lambda *_: pytest.fail("computed again"))
     again = obtain()
     pd.testing.assert_frame_equal(first.frame, again.frame)
-    assert list(first.frame) == list(selection.COLUMNS)
+    assert list(first.frame) == list(experiment.COLUMNS)
     assert not first.frame.drop(columns="value").duplicated().any()
     assert np.isfinite(first.frame["value"]).all()
 
 
 def test_collecting_again_gives_the_same_bytes():
     obtain()
-    root = selection.results_root("smoke")
-    before = [(root / f"{selection.NAME}.{kind}").read_bytes() for kind in ("csv", "json")]
-    selection.collect(selection.units(**ARGUMENTS, design=SMOKE), SMOKE, root)
-    after = [(root / f"{selection.NAME}.{kind}").read_bytes() for kind in ("csv", "json")]
+    root = experiment.results_root("smoke")
+    before = [(root / f"{experiment.NAME}.{kind}").read_bytes() for kind in ("csv", "json")]
+    experiment.collect(experiment.units(**ARGUMENTS, design=SMOKE), SMOKE, root)
+    after = [(root / f"{experiment.NAME}.{kind}").read_bytes() for kind in ("csv", "json")]
     assert before == after
 
 
 def test_a_lost_unit_alone_is_computed_again(monkeypatch):
     obtain()
     unit = Unit("digits", 0, 3, "pca")
-    selection._path(unit, SMOKE).unlink()
-    computed, measure = [], selection._measure
+    experiment._path(unit, SMOKE).unlink()
+    computed, measure = [], experiment._measure
     monkeypatch.setattr(
-        selection, "_measure", lambda u, design: computed.append(u) or measure(u, design)
+        experiment, "_measure", lambda u, design: computed.append(u) or measure(u, design)
     )
-    selection.run(selection.units(**ARGUMENTS, design=SMOKE), SMOKE)
+    experiment.run(experiment.units(**ARGUMENTS, design=SMOKE), SMOKE)
     assert computed == [unit]
 
 
 def test_a_damaged_unit_is_computed_again_with_a_warning():
     unit = Unit("digits", 0, 3, "pca")
-    rows = selection.compute(unit, SMOKE)
-    selection._path(unit, SMOKE).write_text("{half")
+    rows = experiment.compute(unit, SMOKE)
+    experiment._path(unit, SMOKE).write_text("{half")
     with pytest.warns(UserWarning, match="damaged"):
-        assert selection.compute(unit, SMOKE) == rows
+        assert experiment.compute(unit, SMOKE) == rows
 
 
 def test_a_further_seed_joins_those_collected():
@@ -77,18 +78,18 @@ def test_a_further_seed_joins_those_collected():
 
 def test_another_version_of_the_experiment_is_computed_anew(monkeypatch):
     unit = Unit(truth.BLOBS, 0, 3, "pca")
-    before = selection._key(unit, SMOKE)
-    monkeypatch.setattr(selection, "VERSION", selection.VERSION + 1)
-    assert selection._key(unit, SMOKE) != before
+    before = experiment._key(unit, SMOKE)
+    monkeypatch.setattr(experiment, "VERSION", experiment.VERSION + 1)
+    assert experiment._key(unit, SMOKE) != before
 
 
 def test_a_pair_shares_no_clean_point_and_holds_the_asked_leak():
     clean, planted = np.arange(100.0)[:, None], -1 - np.arange(30.0)[:, None]
-    first, second = selection._pair(clean, planted, 40, 0.25, seed=0, number=3)
+    first, second = experiment._pair(clean, planted, 40, 0.25, seed=0, number=3)
     assert len(first) == len(second) == 40
     assert (first < 0).sum() == 10
     assert len(np.unique(np.concatenate([first, second]))) == 80
-    none, same = selection._pair(clean, planted, 40, 0.0, seed=0, number=3)
+    none, same = experiment._pair(clean, planted, 40, 0.0, seed=0, number=3)
     assert np.array_equal(same, second)
     assert set(first[first >= 0]) < set(none[:, 0])
 
@@ -109,17 +110,17 @@ def test_a_wrong_slice_is_refused(changes, message):
 
 def test_collecting_other_images_of_the_same_name_is_refused():
     obtain()
-    root = selection.results_root("smoke")
-    about = store.read_json(root / f"{selection.NAME}.json")
+    root = experiment.results_root("smoke")
+    about = store.read_json(root / f"{experiment.NAME}.json")
     original = dict(about["data"])
     about["data"]["digits"] = "other"
     for unit in about["units"]:
         if unit["dataset"] == "digits":
-            unit["key"] = selection._hash(selection._unit_of(unit), SMOKE, "other")
-    store.write_json(root / f"{selection.NAME}.json", about)
+            unit["key"] = experiment._hash(experiment._unit_of(unit), SMOKE, "other")
+    store.write_json(root / f"{experiment.NAME}.json", about)
     with pytest.raises(ValueError, match="other images of digits"):
-        selection.collect([Unit("digits", 0, 3, "pca")], SMOKE, root)
-    store.write_json(root / f"{selection.NAME}.json", about | {"data": original})
+        experiment.collect([Unit("digits", 0, 3, "pca")], SMOKE, root)
+    store.write_json(root / f"{experiment.NAME}.json", about | {"data": original})
 
 
 # The rules
@@ -133,7 +134,7 @@ def score_frame(values):
         for reducer, per_seed in reducers.items()
         for seed, value in enumerate(per_seed)
     ]
-    return pd.DataFrame(rows, columns=list(selection.COLUMNS))
+    return pd.DataFrame(rows, columns=list(experiment.COLUMNS))
 
 
 REAL = ("mnist", "octmnist", "organamnist")
@@ -184,7 +185,7 @@ def estimates(spreads, response=1.0, noise=0.1):
                             mean = response * (fraction > 0) + shift
                             rows += [(*head, "mean", mean), (*head, "sd", noise)]
                             rows += [(*head, "abs_q95", 2 * noise)] * (fraction == 0)
-    return pd.DataFrame(rows, columns=list(selection.COLUMNS))
+    return pd.DataFrame(rows, columns=list(experiment.COLUMNS))
 
 
 WIDE = {"kde": 1.0, "logistic": 1.0, "neural": 1.0}

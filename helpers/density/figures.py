@@ -1,4 +1,4 @@
-"""The experiment of `selection` as figures: scores, estimates against truth, responses to leaks."""
+"""The experiment as figures: scores, estimates against truth, responses to leaks."""
 
 import numpy as np
 import pandas as pd
@@ -6,10 +6,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import ratios, selection, truth, verdict
-from .figures import _panels
+from ..figures import panels
+from . import experiment, ratios, truth, verdict
 
-_ORDER = selection.MAPS + selection.SCORED_ONLY
+_ORDER = experiment.MAPS + experiment.SCORED_ONLY
 _COLOURS = dict(zip(_ORDER, sns.color_palette("tab10", len(_ORDER)), strict=True))
 _LINES = {"knn": "-", "kde": "--", "kde-cv": ":", "logistic": "-.", "neural": (0, (1, 2, 4, 2))}
 _ESTIMATORS = dict(
@@ -24,7 +24,7 @@ def scores(frame: pd.DataFrame, k: int = verdict.SCORE_K) -> Figure:
     """
     table = frame[(frame["metric"] == "density_spearman") & (frame["setting"] == k)]
     names = verdict.names(frame)
-    figure, axes = _panels(1, len(names), size=(2.7 * len(names) + 1, 4.2))
+    figure, axes = panels(1, len(names), size=(2.7 * len(names) + 1, 4.2))
     shown = [name for name in _ORDER if name in set(table["reducer"])][::-1]
     sizes = sorted(table["per_class"].unique())
     for axis, name in zip(axes[0], names, strict=True):
@@ -53,7 +53,7 @@ def over_k(frame: pd.DataFrame, per_class: int) -> Figure:
     """The reducers' mean scores against the number of neighbours k, a panel per data set."""
     table = frame[(frame["metric"] == "density_spearman") & (frame["per_class"] == per_class)]
     names = verdict.names(frame)
-    figure, axes = _panels(1, len(names), size=(2.7 * len(names) + 2, 3.4))
+    figure, axes = panels(1, len(names), size=(2.7 * len(names) + 2, 3.4))
     for axis, name in zip(axes[0], names, strict=True):
         some = table[table["dataset"] == name]
         wide = some.pivot_table(index="setting", columns="reducer", values="value")
@@ -77,7 +77,7 @@ def against_truth(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
     table = frame[(frame["dataset"] == truth.BLOBS) & (frame["reducer"] == reducer)]
     table = table[table["metric"] == "mean"]
     columns = len(ratios.ESTIMATORS)
-    figure, axes = _panels(2, columns, size=(2.5 * columns, 5.2))
+    figure, axes = panels(2, columns, size=(2.5 * columns, 5.2))
     for row, leak in enumerate(truth.WIDTHS):
         for axis, (name, estimator) in zip(axes[row], ratios.ESTIMATORS.items(), strict=True):
             some = table[(table["leak"] == leak) & (table["estimator"] == name)]
@@ -121,7 +121,7 @@ def over_settings(frame: pd.DataFrame, reducer: str = "isomap", fraction: float 
     shown = [name for name, estimator in ratios.ESTIMATORS.items() if len(estimator.values) > 1]
     names = verdict.names(frame)
     colours = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
-    figure, axes = _panels(1, len(shown), size=(2.8 * len(shown) + 1.5, 3.2))
+    figure, axes = panels(1, len(shown), size=(2.8 * len(shown) + 1.5, 3.2))
     for axis, estimator in zip(axes[0], shown, strict=True):
         some = table[table["estimator"] == estimator]
         wide = some.pivot_table(index="setting", columns="dataset", values="value")
@@ -144,7 +144,7 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
     """
     table = frame[(frame["reducer"] == reducer) & (frame["leak"] == "copies")]
     names = verdict.real(frame)
-    figure, axes = _panels(1, len(names), size=(3.3 * len(names) + 1.4, 3.6))
+    figure, axes = panels(1, len(names), size=(3.3 * len(names) + 1.4, 3.6))
     for axis, name in zip(axes[0], names, strict=True):
         some = table[table["dataset"] == name]
         tried = sorted(some["fraction"].unique())
@@ -170,14 +170,14 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
 def pairs(frame: pd.DataFrame) -> Figure:
     """Every pair of reducer and estimator: error on the blobs, and separation of a 1 % leak."""
     table = verdict.pairs(frame)
-    figure, axes = _panels(1, 2, size=(10.5, 4.0))
+    figure, axes = panels(1, 2, size=(10.5, 4.0))
     titles = {
         "error": "error against exact truth (nats), lower is better",
         "at_1_percent": "1 % near-copies, in null deviations, higher is better",
     }
     for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
         wide = table[column].unstack("estimator")
-        wide = wide.reindex(index=[r for r in selection.MAPS if r in wide.index])
+        wide = wide.reindex(index=[r for r in experiment.MAPS if r in wide.index])
         wide = wide[[e for e in ratios.ESTIMATORS if e in wide]]
         colours = "rocket" if column == "error" else "rocket_r"
         sns.heatmap(wide, annot=True, fmt=".1f", cmap=colours, ax=axis, cbar=False)

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from sklearn.preprocessing import MinMaxScaler
 from torch import Tensor
 
-from .inputs import Array, check_array, check_images
+from ..inputs import Array, check_array, check_images
 
 ANGLE_IMAGES = 500  # at most so many enter the authors' angle score
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from . import criterion, criterion_tables, demands
-from .criterion import FORMAL, Judged
+from .. import criterion
+from . import FORMAL, Judged, demands, tables
 
 NAMES = (  # of what is said of each data set, after `best_<data set>_`
     *("model", "level", "score", "chance", "share", "models", "sure", "front", "seeds"),
@@ -17,7 +17,7 @@ LACKING = "cannot be judged yet"  # too few cells, or an anchor is missing
 
 def answers(names: Sequence[str], found: Mapping[str, Judged]) -> dict[str, str | float | int]:
     """What the prose says of the data sets asked for, e.g. `best_mnist_model`; else `LACKING`."""
-    ready, given = criterion_tables.scored(found), {}
+    ready, given = tables.scored(found), {}
     for name in names:
         own = _judgement(ready[name]) if name in ready else [LACKING] * len(NAMES)
         given |= {f"best_{name}_{key}": value for key, value in zip(NAMES, own, strict=True)}
@@ -38,20 +38,16 @@ def _demanded(judged: Judged) -> tuple[str, str]:
 
 
 def _judgement(judged: Judged) -> list[str | float | int]:
-    parts, grid = criterion.profile(judged), criterion.simplex(criterion_tables.GRID)
+    parts, grid = criterion.profile(judged), criterion.simplex(tables.GRID)
     whole = criterion.combine(parts)
     i = int(whole.mean(axis=1).argmax())
-    share = criterion_tables.shares(judged)
+    share = tables.shares(judged)
     models = pd.Series(share).groupby([model for model, _ in judged.cells]).sum()
     models = models[models > 0].sort_values(ascending=False, kind="stable")
     front = criterion.front(criterion.losses(judged).mean(axis=2).T)
-    verdicts = {
-        key: scheme(judged)
-        for key, scheme in criterion_tables.SCHEMES.items()
-        if key != criterion_tables.OURS
-    }
+    verdicts = {key: scheme(judged) for key, scheme in tables.SCHEMES.items() if key != tables.OURS}
     usable = [v for v in verdicts.values() if not np.isnan(v).any() and np.ptp(v) > 1e-9]
-    turned = criterion_tables.reversed_pairs(judged, criterion_tables.min_max)
+    turned = tables.reversed_pairs(judged, tables.min_max)
     n = len(judged.cells) - 1
     return [
         *judged.cells[i],
@@ -59,10 +55,10 @@ def _judgement(judged: Judged) -> list[str | float | int]:
         f"{criterion.chance_best(whole)[i]:.0%}" if len(judged.seeds) > 1 else "unknown: one seed",
         round(float(share[i]), 6),
         ", ".join(f"{model} {part:.0%}" for model, part in models.items()),
-        round(float((criterion_tables.certainty(judged, grid) >= criterion_tables.SURE).mean()), 6),
+        round(float((tables.certainty(judged, grid) >= tables.SURE).mean()), 6),
         f"{front.sum()} of {len(front)}",
         len(judged.seeds),
         f"{sum(int(v.argmax()) == i for v in usable)} of {len(verdicts)}",
-        round(min(criterion_tables.tau(v, whole.mean(axis=1)) for v in usable), 6),
+        round(min(tables.tau(v, whole.mean(axis=1)) for v in usable), 6),
         f"{turned} of {n * (n - 1) // 2}",
     ]

@@ -11,11 +11,11 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import rules_beyond, tables
-from .claims import CLAIMS, Judged
+from .. import tables
+from ..results import Results
+from . import CLAIMS, Judged, beyond
 from .evidence import DATA, MODELS, NOISE, TITLES, Evidence, combine, gather
 from .judgement import OUTCOMES, Part, one
-from .results import Results
 
 SIGNS = dict(zip(OUTCOMES, "●✕○", strict=True))
 PART_OUTCOMES = ("holds", "contradicted", "open")
@@ -167,7 +167,7 @@ def beside(study: pd.DataFrame) -> pd.DataFrame:
         parts.append(one("octmnist", model, "FID, σ = 0", level, digits=1))
     score = e.over("octmnist", "gan", NOISE[1:], "is_lite0")  # C17
     parts.append(one("octmnist", "gan", "IS by Lite0, σ ≥ 0.2", score, digits=2))
-    parts += [rules_beyond.consistency(e, d, m) for d in DATA[1:] for m in MODELS]  # C22
+    parts += [beyond.consistency(e, d, m) for d in DATA[1:] for m in MODELS]  # C22
     rows = [
         {"quantity": part.label, "ours [90 % interval]": part.text()}
         for part in [*parts, *_best(e)]
@@ -177,7 +177,7 @@ def beside(study: pd.DataFrame) -> pd.DataFrame:
 
 def _best(e: Evidence) -> list[Part]:
     """In what share of the comparisons of C21 each model is best; by chance, a third."""
-    ranks = [rules_beyond.ranks(e, model) for model in MODELS]
+    ranks = [beyond.ranks(e, model) for model in MODELS]
     shares = [combine(lambda *v: (sum(r == 1 for r in v)) / len(v), *of_one) for of_one in ranks]
     return [
         Part(f"share of comparisons won: {TITLES[model]}", share, digits=2)

@@ -2,7 +2,7 @@
 
 Each function takes the evidence and gives the parts of the claim, which `all_of` turns into a
 verdict. Sigma 0 is the arm `sgd` (defect D2). Claims on other data, and over all, are judged in
-`rules_beyond`.
+`beyond`.
 """
 
 import itertools

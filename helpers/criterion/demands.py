@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import criterion
-from .criterion import FORMAL, HEADLINE, Judged
-from .criterion_tables import indexed, label, scored
-from .statistics import mean_interval
+from .. import criterion
+from ..statistics import mean_interval
+from . import FORMAL, HEADLINE, Judged
+from .tables import indexed, label, scored
 
 
 @dataclass(frozen=True)
