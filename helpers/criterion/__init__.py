@@ -18,7 +18,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from .. import presets, results, tables
+from .. import presets, results
+from ..tables import BETTER, levels, with_level
 
 DIMENSIONS = ("fidelity", "utility", "privacy")
 EQUAL = (1 / 3, 1 / 3, 1 / 3)
@@ -86,7 +87,7 @@ def block(dataset: str, frame: pd.DataFrame, classes: int) -> Judged:
 
     Of blocks of one size that with more seeds. `ValueError` if there is no trained cell.
     """
-    frame = tables.with_level(frame)
+    frame = with_level(frame)
     order = {model: i for i, model in enumerate(presets.MODELS)}
     trained = frame[~frame["model"].isin(presets.REFERENCES)]
     have: dict[tuple[str, str], set[int]] = {}
@@ -94,8 +95,8 @@ def block(dataset: str, frame: pd.DataFrame, classes: int) -> Judged:
         have.setdefault((model, level), set()).add(int(seed))
     if not have:
         raise ValueError(f"no trained cell of {dataset}; run `python -m helpers study`")
-    levels = tables.levels(frame)
-    cells = sorted(have, key=lambda c: (order.get(c[0], len(order)), c[0], levels.index(c[1])))
+    names = levels(frame)
+    cells = sorted(have, key=lambda c: (order.get(c[0], len(order)), c[0], names.index(c[1])))
     seeds = sorted(set().union(*have.values()))
     subsets = [s for n in range(1, len(seeds) + 1) for s in itertools.combinations(seeds, n)]
     whole = {s: [c for c in cells if have[c] >= set(s)] for s in subsets}
@@ -116,9 +117,9 @@ def values(judged: Judged, metric: str) -> np.ndarray:
 
 def sign(metric: str) -> int:
     """+1 if more of a metric is better, -1 if less is; `ValueError` if neither is known."""
-    if metric in tables.BETTER[-1]:
+    if metric in BETTER[-1]:
         return 1
-    if metric in tables.BETTER[+1] or metric in YARDSTICKS or metric == FORMAL:
+    if metric in BETTER[+1] or metric in YARDSTICKS or metric == FORMAL:
         return -1
     raise ValueError(f"{metric!r} has no better direction; name one of tables.BETTER")
 
