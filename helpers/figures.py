@@ -139,6 +139,8 @@ def _tick(frame: pd.DataFrame, name: str) -> str:
         if values.empty:
             lines.append(unit.format("∞"))
             continue
+        if metric == "noise_to_signal":  # the same within 10 % for all models
+            values = pd.Series([values.mean()])
         low, high = _short(values.min()), _short(values.max())
         lines.append(unit.format(low if low == high else f"{low}–{high}"))
     return "\n".join(lines)
