@@ -30,6 +30,7 @@ book: .venv/.stamp
 	  $(RUN) $(STRIP) $$fresh; \
 	  mv $$fresh $$notebook; \
 	done
+	.venv/bin/python book/readme_figure.py
 	.venv/bin/jupyter-book build . -W --keep-going --quiet
 	@test -f _build/html/index.html
 	@echo "The book: $(CURDIR)/_build/html/index.html"

@@ -194,6 +194,13 @@ def test_internal_links_resolve(pages: dict[str, Page], book: Path) -> None:
     assert nonempty({name: [x for x in all_ if broken(x)] for name, all_ in links.items()}) == {}
 
 
+def test_numbers_from_other_pages_have_a_format(root: Path) -> None:
+    """Without one the role takes the key for the format, and shows nothing."""
+    pages = [*root.glob("book/*.md"), *root.glob("notebooks/*.ipynb")]
+    roles = {role for page in pages for role in re.findall(r"{glue:text}`(.*?)`", page.read_text())}
+    assert [role for role in roles if "::" in role and ":" not in role.split("::")[1]] == []
+
+
 def test_every_figure_of_the_paper_has_its_counterpart(pages: dict[str, Page], root: Path) -> None:
     """Each row of the page that lists them leads to a figure that is in some page."""
     listed = (root / "book" / "figures.md").read_text()

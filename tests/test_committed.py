@@ -1,0 +1,158 @@
+"""The committed results: whole, finite, described, and what the chapters show."""
+
+import csv
+import json
+import math
+import runpy
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from helpers import presets, results, study, tables
+
+ROOT = Path(__file__).resolve().parent.parent
+DATASETS = sorted(
+    path.stem
+    for path in (ROOT / "data" / "results").glob("*.csv")
+    if path.stem in ("mnist", "octmnist", "organamnist")
+)
+ARRAYS = {"samples", "gallery", "points_victim", "points_ablated", "points_query"}
+ARRAYS |= {"distances_synthetic", "distances_holdout", "class_accuracy", "class_fd_lite0"}
+
+
+@pytest.fixture(scope="module", params=DATASETS)
+def rows(request):
+    with (ROOT / "data" / "results" / f"{request.param}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module", params=DATASETS)
+def chapter(request):
+    """A data set's name, its notebook, and its results in the slice the notebook shows."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{request.param}.ipynb", as_version=4)
+    [source] = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    given = {}
+    exec(source, given)  # plain assignments, as papermill reads them
+    assert given["dataset"] == request.param
+    grid = study.grid(
+        given["dataset"],
+        [*given["models"], "real"],
+        given["sigmas"],
+        given["seeds"],
+        given["scale"],
+    )
+    return request.param, notebook, grid
+
+
+def glued(notebook):
+    """The numbers a notebook puts into prose, by name."""
+    texts = {
+        output.metadata["scrapbook"]["name"]: output.data[key]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "scrapbook" in output.get("metadata", {})
+        for key in output.data
+        if key.endswith("text/plain")
+    }
+    return {name: float(text) for name, text in texts.items() if not text.startswith("'")}
+
+
+def test_the_table_is_tidy_sorted_and_finite(rows):
+    assert list(rows[0]) == list(results._COLUMNS)
+    keys = [
+        (r["dataset"], r["model"], r["arm"], float(r["sigma"]), int(r["seed"]), r["metric"])
+        for r in rows
+    ]
+    assert keys == sorted(set(keys))
+    assert all(math.isfinite(float(row["value"])) for row in rows)
+
+
+def test_cells_of_a_kind_have_the_same_metrics(rows):
+    """No metric is missing in a cell without notice (defect D21)."""
+    metrics: dict[tuple, dict[tuple, set]] = {}
+    for row in rows:
+        family = row["model"].split("-")[0] if row["model"] in presets.VARIANTS else row["model"]
+        kind = (family in presets.MODELS, row["model"] in presets.VARIANTS, row["arm"] == "dp")
+        cell = (row["model"], row["arm"], row["sigma"], row["seed"])
+        metrics.setdefault(kind, {}).setdefault(cell, set()).add(row["metric"])
+    for cells in metrics.values():
+        first, *others = cells.values()
+        assert all(found == first for found in others)
+
+
+def test_every_cell_is_described_and_has_its_arrays(rows):
+    dataset = rows[0]["dataset"]
+    provenance = json.loads((ROOT / "data" / "results" / f"{dataset}.json").read_text())
+    cells = {
+        study.Cell(
+            r["dataset"], r["model"], r["arm"], float(r["sigma"]), int(r["seed"]), r["scale"]
+        )
+        for r in rows
+    }
+    assert {cell.name for cell in cells} == set(provenance["cells"])
+    for cell in cells:
+        with np.load(ROOT / "data" / "results" / dataset / f"{cell.name}.npz") as arrays:
+            assert set(arrays.files) >= ARRAYS
+            assert all(np.isfinite(arrays[name]).all() for name in ARRAYS)
+
+
+def test_a_chapter_finds_its_whole_grid(chapter, monkeypatch):
+    _, _, grid = chapter
+    monkeypatch.setattr(study, "run_cell", None)  # nothing may be computed
+    found = results.obtain(grid)
+    assert found.cells == sorted(grid)
+    assert {cell.model for cell in grid} == {*presets.MODELS, "real"}
+
+
+def test_numbers_in_the_prose_are_those_of_the_table(chapter):
+    name, notebook, grid = chapter
+    expected = {
+        f"{name}_{key}": value for key, value in tables.answers(results.obtain(grid)).items()
+    }
+    assert len(expected) > 20
+    assert glued(notebook) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_readme_has_the_numbers_of_the_chapter(chapter):
+    name, _, grid = chapter
+    answers = tables.answers(results.obtain(grid))
+    readme = (ROOT / "README.md").read_text()
+    title = {"mnist": "MNIST", "octmnist": "OCTMNIST", "organamnist": "OrganAMNIST"}[name]
+    for model, written in {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}.items():
+        cells = [f"{title} ({answers['seeds']:.0f})", written]
+        for metric, digits in {"accuracy": 2, "fid": 0, "epsilon_hat": 1}.items():
+            ends = (answers[f"{metric}_{model}_{end}"] for end in ("plain", "noisy"))
+            cells.append(" → ".join(f"{value:.{digits}f}" for value in ends))
+        assert f"| {' | '.join(cells)} |" in readme
+
+
+def test_the_readmes_answer_is_that_of_the_chapters():
+    found = {}
+    for name in ("mnist", "guarantees", "claims"):
+        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        found |= glued(notebook)
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for said in (
+        "to {mnist_accuracy_ddpm_plain:.2f} without noise and still to "
+        "{mnist_accuracy_ddpm_noisy:.2f} at σ = {mnist_sigma:.1f}, where the VAE's fall to "
+        "{mnist_accuracy_vae_noisy:.2f}, while the hundred private images themselves give "
+        "{mnist_accuracy_real:.2f}",
+        "ε is still {mnist_epsilon_noisy:,.0f}",
+        "leaves images worth {guarantees_accuracy_ddpm_10:.2f}",
+        "of the paper's {claims_total:.0f} claims {claims_reproduced:.0f} is reproduced, "
+        "{claims_not_reproduced:.0f} are not and {claims_undecided:.0f} cannot be decided yet, "
+        "{claims_incomplete:.0f} of them",
+    ):
+        assert said.format(**found) in readme
+
+
+def test_the_readme_has_the_figure_of_the_chapter():
+    figure = runpy.run_path(str(ROOT / "book" / "readme_figure.py"))["figure"]()
+    assert (ROOT / "book" / "_static" / "mnist-curves.png").read_bytes() == figure
+
+
+def test_committed_results_stay_small():
+    files = [path for path in (ROOT / "data" / "results").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 20e6
