@@ -395,7 +395,8 @@ def test_the_pages_best_cell_follows_from_the_table_of_results(page, root):
         numbers["best_mnist_model"],
         numbers["best_mnist_level"],
     )
-    assert float(numbers["best_mnist_score"]) == pytest.approx(means[best], abs=1e-6)
+    # Cells from another processor may have a ceiling that differs by one test image in 10,000.
+    assert float(numbers["best_mnist_score"]) == pytest.approx(means[best], abs=1e-4)
     whole = criterion.combine(criterion.profile(some)).mean(axis=1)
     assert kendalltau(list(means.values()), whole).statistic == pytest.approx(1)
 
