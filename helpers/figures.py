@@ -17,15 +17,10 @@ from matplotlib.figure import Figure
 from . import accounting, tables
 from .results import Results
 from .study import Cell
+from .titles import MODELS
 
-MODEL_NAMES = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
-COLOURS = dict(zip(MODEL_NAMES, sns.color_palette("colorblind", 3), strict=True))
+COLOURS = dict(zip(MODELS, sns.color_palette("colorblind", 3), strict=True))
 MARKERS = {"vae": "o", "gan": "s", "ddpm": "^"}
-REFERENCE_NAMES = {
-    "real": "other real images",
-    "copies": "training copies",
-    "means": "class means",
-}
 LABELS = {
     "fid": "FID (Inception) ↓",
     "fd_lite0": "Fréchet distance (Lite0) ↓",
@@ -110,19 +105,23 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
         axis.axhline(floor.item(), color="0.3", linestyle="-.", linewidth=1)
         if floor.item() > 0:  # at 0 the curves end there too
             axis.text(0, floor.item(), "other real images", va="bottom", fontsize=8)
-    frame = frame[frame["model"].isin(MODEL_NAMES)]
+    frame = frame[frame["model"].isin(MODELS)]
     names = tables.levels(frame)
-    for model in (m for m in MODEL_NAMES if m in set(table["model"])):
+    for model in (m for m in MODELS if m in set(table["model"])):
         group = table[table["model"] == model]
         at = [names.index(name) for name in group["level"]]
         axis.plot(
-            at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=MODEL_NAMES[model]
+            at,
+            group["mean"],
+            f"{MARKERS[model]}-",
+            color=COLOURS[model],
+            label=MODELS[model],
         )
         axis.fill_between(at, group["low"], group["high"], color=COLOURS[model], alpha=0.2)
     axis.set(title=LABELS.get(metric, metric), xlabel="noise multiplier σ")
     ticks = [_tick(frame, name) for name in names]
     axis.set_xticks(range(len(names)), ticks, fontsize=8)
-    means = pd.concat([table[table["model"].isin(MODEL_NAMES)]["mean"], floor])
+    means = pd.concat([table[table["model"].isin(MODELS)]["mean"], floor])
     if means.empty:  # the scale leaves this metric out
         return
     margin = 0.4 * max(np.ptp(means), 1e-9)  # a band of few seeds may leave the panel
@@ -162,7 +161,7 @@ def _accuracy_levels(axis: Axes, results: Results) -> None:
     axis.set_ylim(0, 1)
 
 
-def ecdf(results: Results, models: Sequence[str] = tuple(MODEL_NAMES), *, seed: int = 0) -> Figure:
+def ecdf(results: Results, models: Sequence[str] = tuple(MODELS), *, seed: int = 0) -> Figure:
     """Distances to the nearest training image, a panel per model (NFL Fig. 11, 15, 17).
 
     Synthetic images have one curve per level, hold-out images the black one.
@@ -176,7 +175,7 @@ def ecdf(results: Results, models: Sequence[str] = tuple(MODEL_NAMES), *, seed: 
             axis.ecdf(distances, color=colours[title(cell)], label=title(cell))
         holdout = results.arrays(cells[0])["distances_holdout"]
         axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
-        axis.set(title=MODEL_NAMES[model], xlabel="distance to the nearest training image")
+        axis.set(title=MODELS[model], xlabel="distance to the nearest training image")
     axes[0, 0].set_ylabel("share of images")
     axes[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -184,13 +183,13 @@ def ecdf(results: Results, models: Sequence[str] = tuple(MODEL_NAMES), *, seed: 
 
 def typical(results: Results) -> list[str]:
     """Levels that stand for the others: the least noise, and 0.2 or else the most there is."""
-    names = tables.levels(results.frame[results.frame["model"].isin(MODEL_NAMES)])
+    names = tables.levels(results.frame[results.frame["model"].isin(MODELS)])
     return list(dict.fromkeys([names[0], "0.2" if "0.2" in names else names[-1]]))
 
 
 def histograms(
     results: Results,
-    models: Sequence[str] = tuple(MODEL_NAMES),
+    models: Sequence[str] = tuple(MODELS),
     *,
     seed: int = 0,
     bins: int = 30,
@@ -213,13 +212,13 @@ def histograms(
         for axis, (name, role), count in zip(row, shown, counts, strict=True):
             axis.pcolormesh(*edges, count.T, cmap="rocket_r", vmin=0, vmax=top)
             axis.plot(*arrays[name]["points_query"][0], "+", color="tab:cyan", ms=13, mew=2.5)
-            axis.set(title=f"{MODEL_NAMES[model]}, {written(name)}: {role}", xticks=[], yticks=[])
+            axis.set(title=f"{MODELS[model]}, {written(name)}: {role}", xticks=[], yticks=[])
     return figure
 
 
 def _level_colours(results: Results) -> dict[str, tuple[float, ...]]:
     """A colour per level with noise, from little (dark) to much; grey without."""
-    frame = results.frame[results.frame["model"].isin(MODEL_NAMES)]
+    frame = results.frame[results.frame["model"].isin(MODELS)]
     noisy = [written(name) for name in tables.levels(frame) if not name.isalpha()]
     palette = dict(zip(noisy, sns.color_palette("viridis", len(noisy)), strict=True))
     return {"sgd": (0.45, 0.45, 0.45), "clipped": (0.7, 0.7, 0.7)} | palette
@@ -243,7 +242,7 @@ def coverage(results: Results, model: str, *, seed: int = 0) -> Figure:
     for axis, cell in zip(axes[0], cells, strict=True):
         axis.scatter(*public.T, s=6, color="0.75", label="public images")
         points = results.arrays(cell)["points_full"]
-        axis.scatter(*points.T, s=6, color=COLOURS[model], label=f"{MODEL_NAMES[model]} images")
+        axis.scatter(*points.T, s=6, color=COLOURS[model], label=f"{MODELS[model]} images")
         axis.set(title=title(cell), xticks=[], yticks=[])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(
@@ -299,8 +298,8 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
         )
         .reset_index()
     )
-    wide["model"] = wide["model"].map(MODEL_NAMES)
-    colours = {MODEL_NAMES[model]: colour for model, colour in COLOURS.items()}
+    wide["model"] = wide["model"].map(MODELS)
+    colours = {MODELS[model]: colour for model, colour in COLOURS.items()}
     figure, ((left, right),) = panels(1, 2, size=(9, 3.8))
     for axis, x in ((left, fidelity), (right, "epsilon_hat")):
         sns.scatterplot(

@@ -10,7 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .figures import REFERENCE_NAMES, cells_of, panels, title, written
+from . import titles
+from .figures import cells_of, panels, title, written
 from .results import Results
 
 
@@ -58,8 +59,8 @@ def _show(axis: Axes, name: str, sheet: np.ndarray) -> None:
 def references(results: Results, *, seed: int = 0, shown: int = 6) -> Figure:
     """What the reference generators give, a panel each, a row per class."""
     cells = [c for c in results.cells if c.is_reference and c.seed == seed]
-    cells.sort(key=lambda cell: list(REFERENCE_NAMES).index(cell.model))
-    sets = [(REFERENCE_NAMES[c.model], results.arrays(c)["samples"]) for c in cells]
+    cells.sort(key=lambda cell: list(titles.REFERENCES).index(cell.model))
+    sets = [(titles.REFERENCES[c.model], results.arrays(c)["samples"]) for c in cells]
     return _mosaics(sets, results.reference()["classes"], shown)
 
 

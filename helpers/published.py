@@ -4,7 +4,6 @@ Means over three seeds. The number of images behind them is not stated, and the 
 than ours: orders and changes can be compared, absolute values cannot.
 """
 
-MODELS = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
 LEVELS = ("sgd", "0.1", "0.2", "0.3", "0.4")  # the first is the paper's sigma = 0
 
 # Our metrics in the authors' form. The Inception Score is by another network: see `fidelity`.

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from . import presets, privacy, published
+from . import presets, privacy, published, titles
 from .results import Results
 from .statistics import mean_interval
 
@@ -118,7 +118,7 @@ def beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
     for (metric, model), theirs in published.TABLE_1.items():
         ours = intervals(frame, published.COUNTERPART[metric]).set_index(["model", "level"])["mean"]
         digits = 1 if metric == "FID" else 2
-        rows[metric, published.MODELS[model]] = {
+        rows[metric, titles.MODELS[model]] = {
             name: f"{ours[model, name]:.{digits}f} | {value:.{digits}f}"
             if (model, name) in ours
             else f"– | {value:.{digits}f}"
@@ -136,16 +136,16 @@ def orders_beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for metric, counterpart in published.COUNTERPART.items():
         found = intervals(frame, counterpart).set_index(["model", "level"])["mean"]
-        theirs = [published.TABLE_1[metric, model] for model in published.MODELS]
+        theirs = [published.TABLE_1[metric, model] for model in titles.MODELS]
         ours = [
             [found.get((model, name), math.nan) for name in published.LEVELS]
-            for model in published.MODELS
+            for model in titles.MODELS
         ]
         rows[metric] = {
             f"order at {at}": _tau([row[i] for row in ours], [row[i] for row in theirs])
             for at, i in (("0", 0), ("0.4", -1))
         }
-        for name, our, their in zip(published.MODELS.values(), ours, theirs, strict=True):
+        for name, our, their in zip(titles.MODELS.values(), ours, theirs, strict=True):
             rows[metric][f"change, {name}"] = f"{_change(our)} | {_change(their)}"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 

@@ -10,7 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from helpers import presets, results, study, tables
+from helpers import presets, results, study, tables, titles
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = sorted(
@@ -119,9 +119,8 @@ def test_the_readme_has_the_numbers_of_the_chapter(chapter):
     name, _, grid = chapter
     answers = tables.answers(results.obtain(grid))
     readme = (ROOT / "README.md").read_text()
-    title = {"mnist": "MNIST", "octmnist": "OCTMNIST", "organamnist": "OrganAMNIST"}[name]
-    for model, written in {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}.items():
-        cells = [f"{title} ({answers['seeds']:.0f})", written]
+    for model, written in titles.MODELS.items():
+        cells = [f"{titles.DATASETS[name]} ({answers['seeds']:.0f})", written]
         for metric, digits in {"accuracy": 2, "fid": 0, "epsilon_hat": 1}.items():
             ends = (answers[f"{metric}_{model}_{end}"] for end in ("plain", "noisy"))
             cells.append(" → ".join(f"{value:.{digits}f}" for value in ends))

@@ -13,19 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from .. import tables
+from .. import tables, titles
 
 ENOUGH = 2  # seeds below which there is no interval
 PATH = {"sgd": 0.0, "0.1": 0.1, "0.2": 0.2, "0.3": 0.3, "0.4": 0.4}  # the paper's five sigmas
 NOISE = tuple(PATH)[1:]
-TITLES = {
-    "mnist": "MNIST",
-    "octmnist": "OCTMNIST",
-    "organamnist": "OrganAMNIST",
-    "vae": "VAE",
-    "gan": "GAN",
-    "ddpm": "DDPM",
-}
+TITLES = titles.DATASETS | titles.MODELS
 AUTHORS = {  # the authors' form of a measure, where it is another
     "fid": "fid_paper",
     "is_lite0": "is_lite0_paper",
@@ -40,8 +33,8 @@ AUTHORS = {  # the authors' form of a measure, where it is another
 }
 
 
-MODELS = ("vae", "gan", "ddpm")
-DATA = ("mnist", "octmnist", "organamnist")
+MODELS = tuple(titles.MODELS)
+DATA = tuple(titles.DATASETS)
 
 
 class Place(NamedTuple):

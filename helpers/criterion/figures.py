@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
-from .. import criterion, figures, tables
+from .. import criterion, figures, tables, titles
 from ..statistics import mean_interval
 from . import DIMENSIONS, FORMAL, Judged
 from . import tables as criterion_tables
@@ -46,7 +46,7 @@ def fronts(found: Mapping[str, Judged]) -> Figure:
     parts = figure.subfigures(len(found), 1, squeeze=False)[:, 0] if found else []
     for part, (name, judged) in zip(parts, found.items(), strict=True):
         n = len(judged.seeds)
-        part.suptitle(f"{name}, {n} {'seed' if n == 1 else 'seeds'}")
+        part.suptitle(f"{titles.DATASETS.get(name, name)}, {n} {'seed' if n == 1 else 'seeds'}")
         _fronts(part, judged)
     return figure
 
@@ -63,12 +63,12 @@ def _fronts(part: SubFigure, judged: Judged) -> None:
             _reference(axis, judged, (x, y))
         axis.set(xlabel=_axis_name(x, False), ylabel=_axis_name(y, True))
         axis.margins(0.1)
-    models = [m for m in figures.MODEL_NAMES if m in {model for model, _ in judged.cells}]
+    models = [m for m in titles.MODELS if m in {model for model, _ in judged.cells}]
     marks = [
         Line2D([], [], color=figures.COLOURS[m], marker=figures.MARKERS[m], linestyle="")
         for m in models
     ]
-    names = [figures.MODEL_NAMES[m] for m in models]
+    names = [titles.MODELS[m] for m in models]
     part.legend(marks, names, loc="outside upper right", ncols=3, frameon=False)
 
 
@@ -170,7 +170,7 @@ def weights(found: Mapping[str, Judged]) -> Figure:
         axis.set_axis_off()
     for axis, (name, judged) in zip(axes[0], ready.items(), strict=False):
         _triangle(axis, judged)
-        axis.set_title(name, pad=12)
+        axis.set_title(titles.DATASETS.get(name, name), pad=12)
     return figure
 
 
@@ -235,7 +235,7 @@ def _shade(judged: Judged, i: int) -> np.ndarray:
 
 
 def _name(cell: tuple[str, str]) -> str:
-    return f"{figures.MODEL_NAMES[cell[0]]} {cell[1]}"
+    return f"{titles.MODELS[cell[0]]} {cell[1]}"
 
 
 def _name_region(axis: Axes, cell: tuple[str, str], region: np.ndarray) -> None:

@@ -12,9 +12,8 @@ import pandas as pd
 from .. import presets, results, tables
 from ..results import Results
 from ..statistics import mean_interval
+from ..titles import DATASETS, MODELS
 
-DATA = {"mnist": "MNIST", "octmnist": "OCTMNIST", "organamnist": "OrganAMNIST"}
-MODELS = {"vae": "VAE", "gan": "GAN", "ddpm": "DDPM"}
 _CELL = ["dataset", "model", "level", "seed"]
 
 
@@ -41,7 +40,7 @@ def gather(frame: pd.DataFrame, found: Mapping[str, Results] | None = None) -> S
 
 def collected(scale: str = "compact") -> Study:
     """What is collected of the study and of its variants; nothing is computed."""
-    found = {name: results.available(name, scale) for name in DATA}
+    found = {name: results.available(name, scale) for name in DATASETS}
     found = {name: part for name, part in found.items() if part is not None}
     frames = [part.frame for part in found.values()]
     for name in found:
@@ -56,7 +55,7 @@ def collected(scale: str = "compact") -> Study:
 
 def over_data(values: pd.Series, digits: int, *, signed: bool = True) -> str:
     """ "MNIST +1.0 ± 0.2 (9 cells); ...": means of values by cell, of settings all seeds have."""
-    named = [(DATA[d], values[values.index.get_level_values("dataset") == d]) for d in DATA]
+    named = [(DATASETS[d], values[values.index.get_level_values("dataset") == d]) for d in DATASETS]
     parts = [f"{name} {_mean(part, digits, signed)}" for name, part in named if len(part)]
     return "; ".join(parts) if parts else "not measured: no cells are collected that have both"
 
@@ -64,7 +63,7 @@ def over_data(values: pd.Series, digits: int, *, signed: bool = True) -> str:
 def over_models(values: pd.Series, digits: int, *, signed: bool = True) -> str:
     """The same by data set and model: "MNIST: VAE +1.0 ± 0.2 (3 cells), ..."."""
     texts = []
-    for data, title in DATA.items():
+    for data, title in DATASETS.items():
         own = values[values.index.get_level_values("dataset") == data]
         named = [(MODELS[m], own[own.index.get_level_values("model") == m]) for m in MODELS]
         parts = [f"{name} {_mean(part, digits, signed)}" for name, part in named if len(part)]

@@ -4,7 +4,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..figures import COLOURS, MARKERS, panels
-from .cells import MODELS, Study
+from ..titles import MODELS
+from .cells import Study
 
 PAIRS = {
     "FID (D15)": ("fid", "fid_paper"),

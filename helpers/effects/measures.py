@@ -11,7 +11,8 @@ from ..density import isomap
 from ..imagefiles import from_bytes
 from ..randomness import generator as stream
 from ..tables import DIGITS, level
-from .cells import DATA, MODELS, Study, minus, number, over_data, over_models
+from ..titles import DATASETS, MODELS
+from .cells import Study, minus, number, over_data, over_models
 
 REPEATS = 200  # of simulations
 TRUTH = math.log(9)  # nats: ratio of two Gaussians' densities, deviations 1 and 3, at their centre
@@ -29,7 +30,7 @@ def d9(study: Study) -> dict[str, str]:
     both = study.of("epsilon_hat", "epsilon_hat_paper")
     sums = both.groupby("dataset").sum()
     ratios = (sums["epsilon_hat"] / sums["epsilon_hat_paper"]).to_dict()
-    texts = [f"{DATA[d]} {ratios[d]:.1f}" for d in DATA if d in ratios]
+    texts = [f"{DATASETS[d]} {ratios[d]:.1f}" for d in DATASETS if d in ratios]
     return {
         "simulated": f"{means[1]:.2f} instead of {means[0]:.2f}; the truth is {TRUTH:.2f}",
         "cells": ", ".join(texts) or "not measured: no cells",
@@ -127,7 +128,7 @@ def d14(study: Study) -> dict[str, str]:
         for measure in (privacy.ecdf_area_paper, privacy.ecdf_w1)
     ]
     both, ranks = study.of("ecdf_area_paper", "ecdf_w1"), []
-    for data, title in DATA.items():
+    for data, title in DATASETS.items():
         own = both[both.index.get_level_values("dataset") == data].rank()
         if len(own) > 2:
             ranks.append(f"{title} {number(own.corr().iloc[0, 1], 2)} ({len(own)} cells)")
@@ -198,7 +199,7 @@ def d19(study: Study) -> dict[str, str]:
     """Deviation of the accuracy over seeds, and over classifiers of one cell."""
     both = study.of("accuracy", "accuracy_deviation")
     texts = []
-    for data, title in DATA.items():
+    for data, title in DATASETS.items():
         own = both[both.index.get_level_values("dataset") == data]
         settings = own.groupby(["model", "level"])
         over_seeds = settings["accuracy"].var().dropna()

@@ -11,7 +11,8 @@ from .. import accounting, models, presets, tables, training
 from ..datasets import Sample
 from ..models.gan import LossGapSchedule
 from ..randomness import generator as stream
-from .cells import DATA, MODELS, Study, between, over_data, over_models
+from ..titles import DATASETS, MODELS
+from .cells import Study, between, over_data, over_models
 
 SIGMAS = tuple(s for s in presets.LEVELS if isinstance(s, float))
 AUTHORS = {"steps": 20_000, "sample_rate": 0.5}  # two batches of 100 images
@@ -34,7 +35,7 @@ def _epsilon(sigma: float, delta: float = 1e-3, **setting: float) -> str:
 def d6(study: Study) -> dict[str, str]:
     """Epsilon at the sampling rate as called (64 of 100) and as used, and who divides by what."""
     pairs = [
-        f"{DATA[d]} {divisor(10 * (n - 1) + 1)} and {divisor(10 * (n - 1))}"
+        f"{DATASETS[d]} {divisor(10 * (n - 1) + 1)} and {divisor(10 * (n - 1))}"
         for d, n in _CLASSES.items()
     ]
     rates = [_epsilon(0.1, sample_rate=q) for q in (0.5, 0.64)]
