@@ -85,12 +85,12 @@ def test_the_variants_effect_is_read_where_it_is_collected():
     assert "mnist" in made.frame["dataset"].unique() and len(made.of("fid")) == 1
 
 
-def test_widths_are_shown_once_all_sizes_are_there():
-    sizes = {"vae-quarter": 90.0, "vae": 100.0, "vae-4x": 110.0, "vae-16x": 120.0}
-    full = {("mnist", name, 0.2): {"fid": [value]} for name, value in sizes.items()}
-    assert training._width(study(full)) == "VAE 90, 100, 110, 120"
-    del full["mnist", "vae-4x", 0.2]
-    assert training._width(study(full)).startswith("not measured")
+def test_widths_are_shown_by_size_where_there_are_two():
+    sizes = {"vae-quarter": 90.0, "vae": 100.0, "vae-16x": 120.0, "gan": 7.0}
+    made = {("mnist", name, 0.2): {"fid": [value]} for name, value in sizes.items()}
+    assert training._width(study(made)) == "VAE 90 (1/4), 100 (1), 120 (16)"
+    del made["mnist", "vae-quarter", 0.2], made["mnist", "vae-16x", 0.2]
+    assert training._width(study(made)).startswith("not measured")
 
 
 @pytest.mark.parametrize(("n", "expected"), [(100, 50), (99, 49), (40, 40), (64, 64), (129, 43)])

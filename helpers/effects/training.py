@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .. import accounting, models, presets, tables, training
+from .. import accounting, models, presets, sizes, tables, training
 from ..datasets import Sample
 from ..models.gan import LossGapSchedule
 from ..randomness import generator as stream
@@ -70,17 +70,14 @@ def d7(study: Study) -> dict[str, str]:
 
 
 def _width(study: Study) -> str:
-    """FID at sigma 0.2 of four sizes of each network, on MNIST."""
+    """FID at sigma 0.2 of the sizes of each network that are collected, on MNIST."""
+    rows = study.frame.query("dataset == 'mnist' and arm == 'dp' and sigma == 0.2")
     texts = []
-    for model, title in MODELS.items():
-        sizes = [f"{model}-quarter", model, f"{model}-4x", f"{model}-16x"]
-        fid = study.of("fid", models=dict.fromkeys(sizes)).query(
-            "dataset == 'mnist' and level == '0.2'"
-        )["fid"]
-        mean = fid.groupby("model").mean()
-        if set(sizes) <= set(mean.index):
-            texts.append(f"{title} {', '.join(f'{mean[s]:.0f}' for s in sizes)}")
-    return "; ".join(texts) or "not measured: the sizes are not all collected"
+    for family, found in sizes.means(rows, ["fid"]).groupby("family", observed=True):
+        if len(found) > 1:
+            values = [f"{fid:.0f} ({factor})" for (_, factor), fid in found["fid"].items()]
+            texts.append(f"{MODELS[family]} {', '.join(values)}")
+    return "; ".join(texts) or "not measured: no other size is collected"
 
 
 def d8(study: Study) -> dict[str, str]:

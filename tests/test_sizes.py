@@ -1,0 +1,72 @@
+"""Size against family: known slopes and differences on made-up cells."""
+
+import math
+
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from helpers import presets, sizes
+
+METRICS = ["noised_parameters", "fid"]
+
+
+@pytest.fixture
+def frame():
+    """Three families whose FID is a height of their own plus 5 per quadrupling, two seeds."""
+    rows = []
+    for height, family in zip((100.0, 70.0, 40.0), presets.MODELS, strict=True):
+        for place, factor in enumerate(sizes.FACTORS):
+            [model] = sizes.names([family], [factor])
+            for seed in (0, 1):
+                fid = height + 5 * place + (1 if seed else -1)
+                values = {"noised_parameters": 10_000.0 * 4**place, "fid": fid}
+                rows += [(model, "dp", 0.2, seed, name, v) for name, v in values.items()]
+    columns = ["model", "arm", "sigma", "seed", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns).sample(frac=1, random_state=0)
+
+
+def test_an_unknown_size_is_refused_with_what_is_allowed():
+    with pytest.raises(ValueError, match=r"'2' is unknown; allowed: 1/4, 1, 4, 16"):
+        sizes.names(["vae"], ["2"])
+
+
+def test_the_table_is_ordered_by_family_and_size(frame):
+    table = sizes.table(frame, METRICS)
+    assert list(table.index[:4]) == [("VAE", factor) for factor in sizes.FACTORS]
+    assert list(table.loc["DDPM", "fid"]) == ["40.0", "45.0", "50.0", "55.0"]
+    assert (table["seeds"] == 2).all()
+
+
+def test_the_slope_is_the_change_per_quadrupling(frame):
+    assert sizes.slopes(frame, "fid").to_dict() == pytest.approx(dict.fromkeys(presets.MODELS, 5))
+
+
+def test_a_seed_that_some_size_lacks_is_left_out(frame):
+    lacking = frame[(frame["model"] != "gan-4x") | (frame["seed"] == 0)]
+    table = sizes.table(lacking, METRICS)
+    assert (table["seeds"] == 1).all()
+    assert list(table.loc["GAN", "fid"]) == ["69.0", "74.0", "79.0", "84.0"]
+
+
+def test_a_single_size_has_no_slope(frame):
+    assert sizes.slopes(frame[frame["model"] == "vae"], "fid").empty
+
+
+def test_family_and_size_are_told_apart(frame):
+    table = sizes.split(frame, ["fid"])
+    counts = sizes.authors_sizes()
+    by_size = 5 * math.log(counts["vae"] / counts["gan"], 4)
+    row = table.loc[("fid", "VAE − GAN")]
+    assert row["at equal size"] == "+30.0"
+    assert row["by the authors' sizes"] == f"{by_size:+.1f}"
+    assert len(table) == 3
+
+
+def test_the_figure_has_a_line_per_family_over_the_sizes(frame):
+    drawn = sizes.figure(frame, ["fid"])
+    FigureCanvasAgg(drawn).draw()
+    lines = drawn.axes[0].lines
+    assert [list(line.get_ydata()) for line in lines] == [
+        [h, h + 5, h + 10, h + 15] for h in (100, 70, 40)
+    ]
