@@ -101,14 +101,12 @@ def split(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     at_one = means(frame, metrics).xs("1", level="factor")
     quadruplings = {m: math.log(size, 4) for m, size in authors_sizes().items()}
     rows = {}
-    for first, second in itertools.combinations(at_one.index, 2):
-        pair = f"{titles.MODELS[first]} − {titles.MODELS[second]}"
-        for metric in metrics:
-            digits = tables.DIGITS.get(metric, 3)
+    for metric in metrics:
+        digits, slope = tables.DIGITS.get(metric, 3), slopes(frame, metric).mean()
+        for first, second in itertools.combinations(at_one.index, 2):
             by_family = at_one.loc[first, metric] - at_one.loc[second, metric]
-            apart = quadruplings[first] - quadruplings[second]
-            by_size = slopes(frame, metric).mean() * apart
-            rows[metric, pair] = {
+            by_size = slope * (quadruplings[first] - quadruplings[second])
+            rows[metric, f"{titles.MODELS[first]} − {titles.MODELS[second]}"] = {
                 "at equal size": f"{by_family:+.{digits}f}",
                 "by the authors' sizes": f"{by_size:+.{digits}f}",
             }
