@@ -111,11 +111,7 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
         group = table[table["model"] == model]
         at = [names.index(name) for name in group["level"]]
         axis.plot(
-            at,
-            group["mean"],
-            f"{MARKERS[model]}-",
-            color=COLOURS[model],
-            label=MODELS[model],
+            at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=MODELS[model]
         )
         axis.fill_between(at, group["low"], group["high"], color=COLOURS[model], alpha=0.2)
     axis.set(title=LABELS.get(metric, metric), xlabel="noise multiplier σ")

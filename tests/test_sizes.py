@@ -1,12 +1,14 @@
 """Size against family: known slopes and differences on made-up cells."""
 
 import math
+from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from helpers import presets, sizes
+from helpers import presets, results, sizes, study
 
 METRICS = ["noised_parameters", "fid"]
 
@@ -70,3 +72,22 @@ def test_the_figure_has_a_line_per_family_over_the_sizes(frame):
     assert [list(line.get_ydata()) for line in lines] == [
         [h, h + 5, h + 10, h + 15] for h in (100, 70, 40)
     ]
+
+
+def test_the_chapters_numbers_are_those_of_the_committed_results(monkeypatch):
+    chapter = Path(__file__).resolve().parent.parent / "notebooks" / "size.ipynb"
+    outputs = [o for cell in nbformat.read(chapter, 4).cells for o in cell.get("outputs", [])]
+    glued = {
+        o.metadata["scrapbook"]["name"]: float(next(iter(o.data.values())))
+        for o in outputs
+        if "scrapbook" in o.get("metadata", {})
+    }
+    monkeypatch.setattr(study, "run_cell", None)  # nothing may be computed
+    models = sizes.names(list(presets.MODELS), ["1", "4"])
+    frame = results.obtain(study.grid("mnist", models, [0.2], [0], "compact")).frame
+    for metric, sign in {"fid": -1, "accuracy": 1, "conditional_consistency": 1}.items():
+        for family, slope in sizes.slopes(frame, metric).items():
+            assert glued[f"size_{metric}_{family}"] == pytest.approx(sign * slope)
+    fid = sizes.means(frame, ["fid"])["fid"]
+    assert glued["size_family"] == pytest.approx(fid["gan", "1"] - fid["ddpm", "1"])
+    assert all(glued[f"size_fid_{family}"] > 0 for family in presets.MODELS)  # as the prose says
