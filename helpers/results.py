@@ -73,12 +73,12 @@ def obtain(cells: Sequence[Cell], *, workers: int = 1, device: str = "auto") -> 
     dataset, scale = _one_dataset(cells)
     folder = results_root(scale)
     records = _collected(folder, dataset)
-    if not records.keys() >= set(cells):
-        failures = execution.run(cells, workers=workers, device=device)
+    if missing := [cell for cell in cells if cell not in records]:
+        failures = execution.run(missing, workers=workers, device=device)
         collect(cells)
         if failures:
             causes = "; ".join(f"{f.cell.name}: {f.cause}" for f in failures)
-            raise RuntimeError(f"{len(failures)} of {len(cells)} cells failed: {causes}")
+            raise RuntimeError(f"{len(failures)} of {len(missing)} cells failed: {causes}")
         for _ in range(9):  # another process may have collected at the same time, over these
             if (records := _collected(folder, dataset)).keys() >= set(cells):
                 break

@@ -174,6 +174,26 @@ def standing(place: Place) -> Standing:
     return Standing(place, "missing", roles=roles)
 
 
+def with_collected(plan: Plan, standings: Iterable[Standing]) -> list[Standing]:
+    """The standings, where a cell counts as done too if its results are collected and current.
+
+    Committed results outlive the store; those of the small scales are a part of it and prove
+    nothing without it.
+    """
+    standings = list(standings)
+    if plan.results.is_relative_to(runs_root()):
+        return standings
+    names = sorted({each.place.dataset for each in standings})
+    kept = {name: _Collected.read(plan.results, name) for name in names}
+    return [
+        Standing(each.place, "done", "collected", each.place.roles, record=record)
+        if each.state in ("failed", "missing")
+        and (record := kept[each.place.dataset].record(each.place))
+        else each
+        for each in standings
+    ]
+
+
 def _json(path: Path) -> dict[str, Any]:
     """The content of a JSON file; empty if it is absent, damaged or no mapping."""
     try:
@@ -269,24 +289,45 @@ def _elsewhere(root: Path, model: str, scale: str) -> list[dict[str, Any]]:
     return [r for r in records if {"core_seconds", "training_core_seconds"} <= r.keys()]
 
 
-def collected(plan: Plan, standings: Sequence[Standing]) -> bool:
+def collected(plan: Plan, in_store: Sequence[Standing]) -> bool:
     """Whether the collected results hold just what the store has of these cells."""
     for name in {each.dataset for each in plan.places}:
-        done = [s for s in standings if s.record and s.place.dataset == name]
-        about = _json(plan.results / f"{name}.json").get("cells", {})
-        table = _table(plan.results / f"{name}.csv")
-        for each in done:
-            place, record = each.place, each.record
-            metrics = {k: float(f"{v:.6g}") for k, v in record["metrics"].items()}
-            row = (place.model, place.arm, place.sigma, place.seed, place.scale)
-            arrays = plan.results / name / f"{place.name}.npz"
-            if (
-                about.get(place.name, {}).get("key") != place.key
-                or table.get(row) != metrics
-                or not _whole(arrays, record["arrays"])
+        kept = _Collected.read(plan.results, name)
+        for each in in_store:
+            if not each.record or each.place.dataset != name:
+                continue
+            record = kept.record(each.place) or {}
+            metrics = {k: float(f"{v:.6g}") for k, v in each.record["metrics"].items()}
+            if record.get("metrics") != metrics or not _whole(
+                kept.arrays(each.place), each.record["arrays"]
             ):
                 return False
     return True
+
+
+class _Collected(NamedTuple):
+    """The collected results of a data set, as far as they can be read."""
+
+    folder: Path
+    about: dict[str, Any]  # of the JSON, by the cell's name
+    table: dict[tuple, dict[str, float]]  # metrics by model, arm, sigma, seed and scale
+
+    @classmethod
+    def read(cls, root: Path, name: str) -> "_Collected":
+        about = _json(root / f"{name}.json").get("cells", {})
+        return cls(root / name, about, _table(root / f"{name}.csv"))
+
+    def arrays(self, place: Place) -> Path:
+        """The file with what figures need of the cell."""
+        return self.folder / f"{place.name}.npz"
+
+    def record(self, place: Place) -> dict[str, Any] | None:
+        """The cell's times and `metrics`, if they are collected under its present key."""
+        about = self.about.get(place.name, {})
+        metrics = self.table.get((place.model, place.arm, place.sigma, place.seed, place.scale))
+        if about.get("key") != place.key or not metrics or not self.arrays(place).is_file():
+            return None
+        return about | {"metrics": metrics}
 
 
 def _table(path: Path) -> dict[tuple, dict[str, float]]:

@@ -12,10 +12,11 @@ from .status import STATES, Plan, Slice, Standing
 
 _DESCRIPTION = (
     "Train and measure the missing cells of a slice of the grid, then collect the results in "
-    "data/results. A cell is one data set, model, level of noise and seed. Finished work is kept: "
-    "stop at any time and run the same command again, on as many machines as see the same folder. "
-    "A cell that has failed is named and left alone until --retry-failed is given or the program "
-    "changes; one that failed of a full disk, or for want of memory or a network, is tried again."
+    "data/results; what is collected there already is not missing. A cell is one data set, model, "
+    "level of noise and seed. Finished work is kept: stop at any time and run the same command "
+    "again, on as many machines as see the same folder. A cell that has failed is named and left "
+    "alone until --retry-failed is given or the program changes; one that failed of a full disk, "
+    "or for want of memory or a network, is tried again."
 )
 
 
@@ -45,6 +46,11 @@ def add(commands: Any, exit_codes: str) -> None:
     )
     how.add_argument(
         "--retry-failed", action="store_true", help="try all failed cells again, not only some"
+    )
+    how.add_argument(
+        "--recompute",
+        action="store_true",
+        help="compute those cells too that are collected in data/results but not in the store",
     )
     ask = command.add_argument_group("only ask")
     only = ask.add_mutually_exclusive_group()
@@ -123,7 +129,8 @@ def _answer(asked: Slice, arguments: argparse.Namespace) -> int:
         plan = status.plan(asked)
     except ValueError as error:
         arguments.parser.error(str(error))
-    standings = [status.standing(place) for place in plan.places]
+    in_store = [status.standing(place) for place in plan.places]
+    standings = in_store if arguments.recompute else status.with_collected(plan, in_store)
     if arguments.status:
         print(_status_json(standings) if arguments.json else _status(standings))
         return 0
@@ -132,20 +139,23 @@ def _answer(asked: Slice, arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(_dry_run_json(wanted) if arguments.json else _dry_run(wanted))
         return 0
-    if wanted or not status.collected(plan, standings):
-        return _compute(asked, plan, arguments)
+    if wanted or not status.collected(plan, in_store):
+        return _compute(asked, plan, standings, arguments)
     failed = [(_full_name(each), each.detail) for each in left]
     return _report(plan, failed, arguments, peak_memory=0)
 
 
-def _compute(asked: Slice, plan: Plan, arguments: argparse.Namespace) -> int:
-    """Compute the slice, collect it and report."""
+def _compute(
+    asked: Slice, plan: Plan, standings: Sequence[Standing], arguments: argparse.Namespace
+) -> int:
+    """Compute what is not done of the slice, collect it and report."""
     from . import execution, results
 
-    cells = asked.cells()
+    cells = asked.cells()  # in the order of the plan
+    left = [cell for cell, now in zip(cells, standings, strict=True) if now.state != "done"]
     failed, peak = [], 0
     for outcome in execution.outcomes(
-        cells,
+        left,
         workers=arguments.workers,
         scheduler=arguments.scheduler,
         device=arguments.device,

@@ -442,6 +442,33 @@ def test_a_dry_run_names_what_a_run_would_compute(one_missing, cells, capsys):
     assert status.standing(status.place(cells[0])).state == "missing"
 
 
+def test_what_is_collected_is_done_though_the_store_is_gone(
+    finished, cells, expected, capsys, monkeypatch
+):
+    """As in a fresh clone, whose results are committed."""
+    committed = finished / "results"
+    (finished / "runs" / "results").rename(committed)
+    monkeypatch.setattr(results, "results_root", lambda scale: committed)
+    shutil.rmtree(finished / "runs")
+    run_cell = failing(RuntimeError("computed again"), seed=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "run_cell", run_cell)
+        assert main(COMMAND) == 0
+        assert main([*COMMAND, "--status"]) == 0
+        *_, total, left = capsys.readouterr().out.splitlines()
+        assert total.split() == ["all", "3", "0", "0", "0"] and left.startswith("about 0 s")
+        assert run_cell.called == 0 and (committed / "digits.csv").read_bytes() == expected
+        (committed / "digits" / f"{cells[1].name}.npz").unlink()
+        assert main(COMMAND) == 1 and run_cell.called == 1
+        assert main([*COMMAND, "--recompute", "--retry-failed", "--dry-run"]) == 0
+        assert "3 cells to compute" in capsys.readouterr().out
+        assert main([*COMMAND, "--status"]) == 0  # whose estimate rests on what is collected
+        assert "none is finished" not in capsys.readouterr().out
+    assert main([*COMMAND, "--retry-failed"]) == 0
+    assert (committed / "digits.csv").read_bytes() == expected
+    assert [study.folder(cell, datasets.load("digits")).exists() for cell in cells] == [0, 1, 0]
+
+
 def test_an_estimate_without_a_finished_cell_says_so(home, capsys):
     assert main([*COMMAND, "--status"]) == 0
     assert "for vae: none is finished to estimate it from" in capsys.readouterr().out
