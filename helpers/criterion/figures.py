@@ -38,7 +38,8 @@ def _axis_name(metric: str, upright: bool) -> str:
 def fronts(found: Mapping[str, Judged]) -> Figure:
     """Four panels per data set: the three pairs of dimensions, and the accountant's reading.
 
-    Means over seeds with 90 % t intervals, the level beside each point. Pale is what another cell
+    Means over seeds with 90 % t intervals; a thin line joins a model's levels from no clipping to
+    most noise, and the level stands beside a point where there is room. Pale is what another cell
     beats in all three headline metrics; the black line is the front of the panel's own two.
     """
     figure = plt.figure(figsize=(9.4, 8.2 * max(len(found), 1)), layout="constrained")
@@ -48,6 +49,9 @@ def fronts(found: Mapping[str, Judged]) -> Figure:
         n = len(judged.seeds)
         part.suptitle(f"{titles.DATASETS.get(name, name)}, {n} {'seed' if n == 1 else 'seeds'}")
         _fronts(part, judged)
+    figure.draw_without_rendering()  # only then is known how large a text is
+    for axis in figure.axes:
+        _thin_out(axis)
     return figure
 
 
@@ -59,6 +63,7 @@ def _fronts(part: SubFigure, judged: Judged) -> None:
             _formal(axis, judged, kept)
         else:
             _points(axis, judged, (x, y), kept)
+            _join(axis, judged, (x, y))
             _staircase(axis, judged, (x, y))
             _reference(axis, judged, (x, y))
         axis.set(xlabel=_axis_name(x, False), ylabel=_axis_name(y, True))
@@ -108,6 +113,24 @@ def _level(axis: Axes, cell: tuple[str, str], at: tuple[float, float], kept: boo
         color=figures.COLOURS[cell[0]],
         alpha=1 if kept else 0.5,
     )
+
+
+def _join(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
+    """A thin line through each model's levels, in the order of noise."""
+    x, y = (criterion.values(judged, metric).mean(axis=1) for metric in pair)
+    for model in {name for name, _ in judged.cells}:
+        own = [name == model for name, _ in judged.cells]
+        style = {"color": figures.COLOURS[model], "linewidth": 0.8, "alpha": 0.5, "zorder": 1}
+        axis.plot(x[own], y[own], **style)
+
+
+def _thin_out(axis: Axes) -> None:
+    """Hide the labels that would lie over others; those of the front and of the ends stay first."""
+    kept = []
+    for text in sorted(axis.texts, key=lambda text: text.get_alpha() or 1, reverse=True):
+        box = text.get_window_extent()
+        text.set_visible(not box.count_overlaps(kept))
+        kept += [box] if text.get_visible() else []
 
 
 def _staircase(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
