@@ -1,10 +1,13 @@
-"""What a computing process does with its threads and its memory, whatever it computes."""
+"""A computing process, whatever it computes: its threads, its memory, and where it runs."""
 
 import ctypes
 import functools
+import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -44,3 +47,22 @@ def keep_freed() -> bool:
     if mallopt is None:  # another C library than glibc
         return False
     return all([mallopt(_MMAP_THRESHOLD, _MOST_MMAP), mallopt(_TRIM_THRESHOLD, _MOST_TRIM)])
+
+
+def host() -> dict[str, str | int | None]:
+    """What of this machine belongs beside a committed number."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        if lines:
+            return lines[0].split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -11,8 +11,6 @@ import csv
 import datetime
 import importlib.metadata
 import io
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import assets, datasets, evaluation, execution, presets, store, study
+from . import assets, datasets, evaluation, execution, presets, process, store, study
 from .datasets import Dataset
 from .imagefiles import to_bytes
 from .study import Cell
@@ -209,23 +207,9 @@ def _provenance(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> dict
         "cells": about,
         "core_seconds": round(sum(record["core_seconds"] for record in records.values())),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "host": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": platform.system(),
-        },
+        "host": process.host(),
         "date": datetime.date.today().isoformat(),
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        if lines:
-            return lines[0].split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:

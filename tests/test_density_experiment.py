@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from helpers import store
-from helpers.density import experiment, ratios, truth, verdict
-from helpers.density.experiment import SMOKE, Unit
+from helpers.density import experiment, grid, measures, ratios, truth, verdict
+from helpers.density.grid import SMOKE, Unit
 
 ARGUMENTS = {"names": [truth.BLOBS, "digits"], "seeds": [0], "reducers": ["pca"]}
 
@@ -30,10 +30,10 @@ def obtain(**changes):
 
 def test_a_slice_is_computed_once_and_then_read(monkeypatch):
     first = obtain()
-    monkeypatch.setattr(experiment, "_measure", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(measures, "measure", lambda *_: pytest.fail("computed again"))
     again = obtain()
     pd.testing.assert_frame_equal(first.frame, again.frame)
-    assert list(first.frame) == list(experiment.COLUMNS)
+    assert list(first.frame) == list(grid.COLUMNS)
     assert not first.frame.drop(columns="value").duplicated().any()
     assert np.isfinite(first.frame["value"]).all()
 
@@ -42,7 +42,7 @@ def test_collecting_again_gives_the_same_bytes():
     obtain()
     root = experiment.results_root("smoke")
     before = [(root / f"{experiment.NAME}.{kind}").read_bytes() for kind in ("csv", "json")]
-    experiment.collect(experiment.units(**ARGUMENTS, design=SMOKE), SMOKE, root)
+    experiment.collect(grid.units(**ARGUMENTS, design=SMOKE), SMOKE, root)
     after = [(root / f"{experiment.NAME}.{kind}").read_bytes() for kind in ("csv", "json")]
     assert before == after
 
@@ -51,11 +51,11 @@ def test_a_lost_unit_alone_is_computed_again(monkeypatch):
     obtain()
     unit = Unit("digits", 0, 3, "pca")
     experiment._path(unit, SMOKE).unlink()
-    computed, measure = [], experiment._measure
+    computed, measure = [], measures.measure
     monkeypatch.setattr(
-        experiment, "_measure", lambda u, design: computed.append(u) or measure(u, design)
+        measures, "measure", lambda u, design: computed.append(u) or measure(u, design)
     )
-    experiment.run(experiment.units(**ARGUMENTS, design=SMOKE), SMOKE)
+    experiment.run(grid.units(**ARGUMENTS, design=SMOKE), SMOKE)
     assert computed == [unit]
 
 
@@ -85,11 +85,11 @@ def test_another_version_of_the_experiment_is_computed_anew(monkeypatch):
 
 def test_a_pair_shares_no_clean_point_and_holds_the_asked_leak():
     clean, planted = np.arange(100.0)[:, None], -1 - np.arange(30.0)[:, None]
-    first, second = experiment._pair(clean, planted, 40, 0.25, seed=0, number=3)
+    first, second = measures.draw_pair(clean, planted, 40, 0.25, seed=0, number=3)
     assert len(first) == len(second) == 40
     assert (first < 0).sum() == 10
     assert len(np.unique(np.concatenate([first, second]))) == 80
-    none, same = experiment._pair(clean, planted, 40, 0.0, seed=0, number=3)
+    none, same = measures.draw_pair(clean, planted, 40, 0.0, seed=0, number=3)
     assert np.array_equal(same, second)
     assert set(first[first >= 0]) < set(none[:, 0])
 
@@ -134,7 +134,7 @@ def score_frame(values):
         for reducer, per_seed in reducers.items()
         for seed, value in enumerate(per_seed)
     ]
-    return pd.DataFrame(rows, columns=list(experiment.COLUMNS))
+    return pd.DataFrame(rows, columns=list(grid.COLUMNS))
 
 
 REAL = ("mnist", "octmnist", "organamnist")
@@ -185,7 +185,7 @@ def estimates(spreads, response=1.0, noise=0.1):
                             mean = response * (fraction > 0) + shift
                             rows += [(*head, "mean", mean), (*head, "sd", noise)]
                             rows += [(*head, "abs_q95", 2 * noise)] * (fraction == 0)
-    return pd.DataFrame(rows, columns=list(experiment.COLUMNS))
+    return pd.DataFrame(rows, columns=list(grid.COLUMNS))
 
 
 WIDE = {"kde": 1.0, "logistic": 1.0, "neural": 1.0}

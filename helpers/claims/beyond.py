@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from ..density import experiment, verdict
+from ..density import grid, verdict
 from .evidence import (
     DATA,
     MODELS,
@@ -23,7 +23,7 @@ from .evidence import (
 )
 from .judgement import ABOUT, FLAT, LEAK, OUTCOMES, STABLE, Part, Verdict, all_of, more, one
 
-SCARCE = experiment.FULL.per_class[0]  # fitted images per class: the paper's scarcity
+SCARCE = grid.FULL.per_class[0]  # fitted images per class: the paper's scarcity
 _WORDS = dict(zip(("holds", "contradicted", "undecided"), OUTCOMES, strict=True))
 
 

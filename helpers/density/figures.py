@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..figures import panels
-from . import experiment, ratios, truth, verdict
+from . import grid, ratios, truth, verdict
 
-_ORDER = experiment.MAPS + experiment.SCORED_ONLY
+_ORDER = grid.MAPS + grid.SCORED_ONLY
 _COLOURS = dict(zip(_ORDER, sns.color_palette("tab10", len(_ORDER)), strict=True))
 _LINES = {"knn": "-", "kde": "--", "kde-cv": ":", "logistic": "-.", "neural": (0, (1, 2, 4, 2))}
 _ESTIMATORS = dict(
@@ -177,7 +177,7 @@ def pairs(frame: pd.DataFrame) -> Figure:
     }
     for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
         wide = table[column].unstack("estimator")
-        wide = wide.reindex(index=[r for r in experiment.MAPS if r in wide.index])
+        wide = wide.reindex(index=[r for r in grid.MAPS if r in wide.index])
         wide = wide[[e for e in ratios.ESTIMATORS if e in wide]]
         colours = "rocket" if column == "error" else "rocket_r"
         sns.heatmap(wide, annot=True, fmt=".1f", cmap=colours, ax=axis, cbar=False)

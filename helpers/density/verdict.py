@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from ..statistics import Interval, mean_interval
-from . import experiment, ratios, truth
+from . import grid, ratios, truth
 
 SCORE_K = 10  # neighbours of the score that tables and C14 use
 STUDY = ("isomap", "knn", 20.0)  # the study's reducer, estimator and setting
 FOUND = 2.0  # a leak is found if the mean response exceeds the null's by so many deviations of it
 TOLERANCE = math.sqrt(2 / STUDY[2])  # the sampling deviation of one estimate of the study's: 0.32
-FRACTIONS = experiment.FULL.slow_fractions  # those that every estimator was tried at
+FRACTIONS = grid.FULL.slow_fractions  # those that every estimator was tried at
 SMALL, LARGE = 0.01, 0.05  # fractions at which tables show responses
 HOW = {  # how a reducer places an image that it was not fitted to
     "isomap": "shortest paths through the fitted graph",
@@ -52,12 +52,12 @@ RULES = {
 
 def real(frame: pd.DataFrame) -> list[str]:
     """The real data sets of a frame, in the order of the study."""
-    return [name for name in experiment.DATASETS if name in set(frame["dataset"]) - {truth.BLOBS}]
+    return [name for name in grid.DATASETS if name in set(frame["dataset"]) - {truth.BLOBS}]
 
 
 def names(frame: pd.DataFrame) -> list[str]:
     """The data sets of a frame, the blobs first."""
-    return [name for name in experiment.DATASETS if name in set(frame["dataset"])]
+    return [name for name in grid.DATASETS if name in set(frame["dataset"])]
 
 
 # Reducers
@@ -96,7 +96,7 @@ def claim_c14(frame: pd.DataFrame, per_class: int, k: int = SCORE_K) -> pd.DataF
         wide = table[table["dataset"] == name].pivot(
             index="seed", columns="reducer", values="value"
         )
-        rivals = [r for r in experiment.MAPS if r != "isomap" and r in wide]
+        rivals = [r for r in grid.MAPS if r != "isomap" and r in wide]
         differences = {r: (wide["isomap"] - wide[r]).dropna().tolist() for r in rivals}
         best = max(rivals, key=lambda r: wide[r].mean())
         rows[name] = {
@@ -221,7 +221,7 @@ def pairs(frame: pd.DataFrame) -> pd.DataFrame:
     """
     present, rows = real(frame), {}
     groups = dict(list(frame[frame["estimator"] != ""].groupby(["reducer", "estimator"])))
-    for reducer in experiment.MAPS:
+    for reducer in grid.MAPS:
         for estimator in ratios.ESTIMATORS:
             pair = reducer, estimator
             if pair not in groups:
@@ -297,7 +297,7 @@ def kept(frame: pd.DataFrame) -> pd.DataFrame:
     """
     table = _select(frame, metric="inside_plane", leak="copies")
     wide = table.pivot_table(index="reducer", columns="dataset", values="value")
-    wide = wide.reindex(index=[r for r in experiment.MAPS if r in wide.index], columns=real(frame))
+    wide = wide.reindex(index=[r for r in grid.MAPS if r in wide.index], columns=real(frame))
     return wide.map("{:.0%}".format).rename_axis(columns=None)
 
 
