@@ -1,8 +1,10 @@
 # Two commands: `make book` and `make test`. Both set themselves up in .venv on first use.
 # PYTHON chooses the interpreter (3.11 or newer): make PYTHON=python3.12 book
+# JOBS says how many notebooks are executed at once.
 
 PYTHON ?= python3
 DATASET ?= mnist
+JOBS ?= 2
 RUN := .venv/bin/python -m
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # Keep what was computed, drop what changes between executions of the same thing.
@@ -24,12 +26,10 @@ STRIP := nbstripout --keep-output --keep-count --keep-id \
 book: .venv/.stamp
 	rm -rf _build/html _build/.doctrees _build/notebooks
 	mkdir -p _build/notebooks
-	set -e; for notebook in $(NOTEBOOKS); do \
-	  fresh=_build/$$notebook; \
-	  $(RUN) papermill --kernel python3 --cwd notebooks --no-progress-bar $$notebook $$fresh; \
-	  $(RUN) $(STRIP) $$fresh; \
-	  mv $$fresh $$notebook; \
-	done
+	printf '%s\n' $(NOTEBOOKS) | xargs -n 1 -P $(JOBS) sh -ec '\
+	  $(RUN) papermill --kernel python3 --cwd notebooks --no-progress-bar $$0 _build/$$0; \
+	  $(RUN) $(STRIP) _build/$$0; \
+	  mv _build/$$0 $$0'
 	.venv/bin/python book/readme_figure.py
 	.venv/bin/jupyter-book build . -W --keep-going --quiet
 	@test -f _build/html/index.html
