@@ -77,12 +77,14 @@ def test_the_variants_effect_is_read_where_it_is_collected():
     made = study(
         {
             ("mnist", "gan", "sgd"): {"fid": [10.0], "accuracy": [0.5]},
+            ("mnist", "gan", 0.2): {"fid": [50.0, 52.0]},
             ("mnist", "gan-authors", "sgd"): {"fid": [30.0], "accuracy": [0.4]},
+            ("mnist", "gan-authors", 0.2): {"fid": [49.0, 51.0]},
         }
     )
     variant = training._variant(made)
-    assert variant == "fid MNIST +20.0 (1 cell, one seed), accuracy MNIST −0.100 (1 cell, one seed)"
-    assert "mnist" in made.frame["dataset"].unique() and len(made.of("fid")) == 1
+    assert variant == "FID +20.0 at sgd, −1.0 ± 0.0 at 0.2; accuracy −0.100 at sgd"
+    assert "mnist" in made.frame["dataset"].unique() and len(made.of("fid")) == 3
 
 
 def test_widths_are_shown_by_size_where_there_are_two():

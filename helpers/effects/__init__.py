@@ -60,7 +60,7 @@ WHAT = {  # each number in words, for the tables
     "D2 accuracy": "Accuracy, `clipped` minus `sgd`",
     "D2 epsilon_hat": "Empirical ε, `clipped` minus `sgd`",
     "D3 leak": 'Generator moved its weights of the query\'s class, at σ = 1000, `labels="batch"`',
-    "D3 variant": "Authors' GAN (D3 and D4) minus ours, at `sgd` and 0.2",
+    "D3 variant": "Authors' GAN (D3 and D4) minus ours on MNIST, by level of noise",
     "D4 share": "Steps at which the authors' schedule would move the generator",
     "D5 number": "Effect on numbers",
     "D6 epsilon": "ε at σ = 0.1 by the sampling rate",

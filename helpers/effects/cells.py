@@ -71,6 +71,13 @@ def over_models(values: pd.Series, digits: int, *, signed: bool = True) -> str:
     return "; ".join(texts) if texts else "not measured: no cells are collected that have both"
 
 
+def difference(values: pd.Series, digits: int) -> str:
+    """ "+1.0 ± 0.2": the mean of one value per seed, without an interval if there is one."""
+    found = mean_interval(values.tolist())
+    text = number(found.mean, digits, signed=True)
+    return text if found.n == 1 else f"{text} ± {found.high - found.mean:,.{digits}f}"
+
+
 def _mean(values: pd.Series, digits: int, signed: bool) -> str:
     found = mean_interval(balanced(values).groupby("seed").mean().tolist())
     text = number(found.mean, digits, signed)
