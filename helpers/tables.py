@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -248,29 +249,43 @@ def leaks(results: Results, variant: str = "") -> pd.DataFrame:
     the second neighbour variant (D11). Needs two seeds of a level, else it shows "–".
     """
     metric = f"log_density_ratio_{variant}" if variant else "log_density_ratio"
-    without = "omitted" if variant else "ablated"
-    ratios = results.frame[results.frame["metric"] == metric]
     means = intervals(results.frame, metric).set_index(["model", "level"])
     rows = {}
+    for key, leak in _leaks(results, variant).items():
+        null = ("–", "–") if leak.n < 2 else (f"{leak.largest:.2f}", f"{leak.beyond} of {leak.n}")
+        rows[key] = (_text(means.loc[key], 2), *null)
+    columns = ["log density ratio", "largest without a leak", "seeds beyond it"]
+    index = pd.MultiIndex.from_tuples(rows, names=["model", "level"])
+    table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    return table.sort_index(level="model", key=_by_model, sort_remaining=False, kind="stable")
+
+
+class _Leak(NamedTuple):
+    """Of a model and level: the largest size of the null, how many of n seeds lie beyond it."""
+
+    largest: float
+    beyond: int
+    n: int
+
+
+def _leaks(results: Results, variant: str = "") -> dict[tuple[str, str], _Leak]:
+    metric = f"log_density_ratio_{variant}" if variant else "log_density_ratio"
+    without = "omitted" if variant else "ablated"
+    ratios, found = results.frame[results.frame["metric"] == metric], {}
     for key, group in with_level(ratios).groupby(["model", "level"], observed=True):
         cells = [c for c in results.cells if (c.model, level(c.arm, c.sigma)) == key]
-        arrays = [results.arrays(cell) for cell in cells]
-        ratio = _text(means.loc[key], 2)
         if len(cells) < 2:
-            rows[key] = (ratio, "–", "–")
+            found[key] = _Leak(math.nan, 0, len(cells))
             continue
+        arrays = [results.arrays(cell) for cell in cells]
         null = privacy.null_log_density_ratios(
             [a[f"points_{without}"] for a in arrays],
             [a["points_query"] for a in arrays],
             cells[0].evaluation.neighbors,
         )
-        largest = np.abs(null).max()
-        beyond = int((group["value"].abs() > largest).sum())
-        rows[key] = (ratio, f"{largest:.2f}", f"{beyond} of {len(cells)}")
-    columns = ["log density ratio", "largest without a leak", "seeds beyond it"]
-    index = pd.MultiIndex.from_tuples(rows, names=["model", "level"])
-    table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
-    return table.sort_index(level="model", key=_by_model, sort_remaining=False, kind="stable")
+        largest = float(np.abs(null).max())
+        found[key] = _Leak(largest, int((group["value"].abs() > largest).sum()), len(cells))
+    return found
 
 
 def _text(row: pd.Series, digits: int) -> str:
@@ -288,8 +303,9 @@ def value(frame: pd.DataFrame, metric: str, model: str, level_name: str) -> floa
 def answers(results: Results) -> dict[str, float]:
     """The numbers of a chapter's prose: means of each model without and with the most noise.
 
-    `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, and what they stand
-    beside. Empty for a slice of the grid that lacks one of the two levels.
+    `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, what they stand
+    beside, and with several seeds `leaks_<model>_<end>`: in how many a leak shows. Empty for a
+    slice of the grid that lacks one of the two levels.
     """
     frame = results.frame
     trained = frame[frame["model"].isin(presets.MODELS)]
@@ -308,6 +324,12 @@ def answers(results: Results) -> dict[str, float]:
         f"{metric}_floor": value(frame, metric, "real", "none")
         for metric in ("fid", "accuracy")
         if metric in set(frame["metric"])
+    }
+    found |= {
+        f"leaks_{model}_{end}": float(leak.beyond)
+        for (model, at), leak in _leaks(results).items()
+        for end, name in ends.items()
+        if at == name and leak.n > 1
     }
     model = trained["model"].iloc[0]
     return found | {

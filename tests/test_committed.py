@@ -141,7 +141,7 @@ def test_the_readmes_answer_is_that_of_the_chapters():
         "ε is still {mnist_epsilon_noisy:,.0f}",
         "an ε of 100 takes leaves images worth {guarantees_accuracy_ddpm_100:.2f}, and that of an "
         "ε of 10 leaves images worth {guarantees_accuracy_ddpm_10:.2f}",
-        "of the paper's {claims_total:.0f} claims {claims_reproduced:.0f} is reproduced, "
+        "of the paper's {claims_total:.0f} claims {claims_reproduced:.0f} are reproduced, "
         "{claims_not_reproduced:.0f} are not and {claims_undecided:.0f} cannot be decided yet, "
         "{claims_incomplete:.0f} of them",
     ):
