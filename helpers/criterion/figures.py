@@ -118,7 +118,7 @@ def _level(axis: Axes, cell: tuple[str, str], at: tuple[float, float], kept: boo
 def _join(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
     """A thin line through each model's levels, in the order of noise."""
     x, y = (criterion.values(judged, metric).mean(axis=1) for metric in pair)
-    for model in {name for name, _ in judged.cells}:
+    for model in dict.fromkeys(name for name, _ in judged.cells):
         own = [name == model for name, _ in judged.cells]
         style = {"color": figures.COLOURS[model], "linewidth": 0.8, "alpha": 0.5, "zorder": 1}
         axis.plot(x[own], y[own], **style)
