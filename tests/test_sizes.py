@@ -83,11 +83,15 @@ def test_the_chapters_numbers_are_those_of_the_committed_results(monkeypatch):
         if "scrapbook" in o.get("metadata", {})
     }
     monkeypatch.setattr(study, "run_cell", None)  # nothing may be computed
-    models = sizes.names(list(presets.MODELS), ["1", "4"])
+    models = sizes.names(list(presets.MODELS), ["1/4", "1", "4"])
     frame = results.obtain(study.grid("mnist", models, [0.2], [0], "compact")).frame
     for metric, sign in {"fid": -1, "accuracy": 1, "conditional_consistency": 1}.items():
         for family, slope in sizes.slopes(frame, metric).items():
             assert glued[f"size_{metric}_{family}"] == pytest.approx(sign * slope)
     fid = sizes.means(frame, ["fid"])["fid"]
     assert glued["size_family"] == pytest.approx(fid["gan", "1"] - fid["ddpm", "1"])
-    assert all(glued[f"size_fid_{family}"] > 0 for family in presets.MODELS)  # as the prose says
+    # As the prose says:
+    assert all(fid[family].is_monotonic_decreasing for family in presets.MODELS)
+    shown = sizes.means(frame, ["conditional_consistency"])["conditional_consistency"]
+    assert shown["ddpm"].is_monotonic_increasing
+    assert shown["vae"].idxmax() == shown["gan"].idxmax() == "1"
