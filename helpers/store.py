@@ -59,20 +59,18 @@ def atomic(path: Path, mode: str = "wb", size: int | None = None) -> Iterator[IO
     Raises `Unwritable`, saying what to do, if it cannot be written; `size` is how many bytes are
     needed at most.
     """
-    name = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, mode) as file:
-            yield file
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException as error:
-        if name is not None:
+        try:
+            with os.fdopen(descriptor, mode) as file:
+                yield file
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        finally:
             Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise Unwritable(_advice(path, error, size)) from error
-        raise
+    except OSError as error:
+        raise Unwritable(_advice(path, error, size)) from error
 
 
 def _advice(path: Path, error: OSError, size: int | None) -> str:

@@ -148,6 +148,16 @@ def test_the_readmes_answer_is_that_of_the_chapters():
         assert said.format(**found) in readme
 
 
+def test_the_leaks_that_the_discussion_tells_of_are_there():
+    def seen(name: str, model: str) -> dict[str, int]:
+        grid = study.grid(name, [model], presets.LEVELS, presets.SEEDS, "compact")
+        table = tables.leaks(results.obtain(grid))["seeds beyond it"].loc[model]
+        return {level: int(text.split()[0]) for level, text in table.items()}
+
+    assert seen("mnist", "vae")["sgd"] and not seen("mnist", "vae")["0.1"]
+    assert min(seen("octmnist", "ddpm").values()) >= 1
+
+
 def test_the_readme_has_the_figure_of_the_chapter():
     figure = runpy.run_path(str(ROOT / "book" / "readme_figure.py"))["figure"]()
     assert (ROOT / "book" / "_static" / "mnist-curves.png").read_bytes() == figure

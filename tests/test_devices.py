@@ -102,18 +102,15 @@ def on(device: torch.device | str):
 
 def test_the_simulated_device_computes_and_refuses_what_a_second_device_would():
     with SecondDevice():
-        check_simulation(torch.arange(3.0), torch.arange(3.0).to(AWAY))
-
-
-def check_simulation(x: Tensor, y: Tensor) -> None:
-    assert y.device == (y + 1).device == torch.zeros(3, device=AWAY).device == AWAY
-    assert (2 * y + torch.tensor(1.0)).cpu().tolist() == [1.0, 3.0, 5.0]
-    for mixed in (lambda: x + y, lambda: torch.cat([x, y]), lambda: torch.where(y > 1, y, x)):
-        with pytest.raises(AssertionError, match="mixes devices"):
-            mixed()
-    for draw in (lambda: torch.rand(3, device=AWAY), lambda: torch.randn_like(y)):
-        with pytest.raises(AssertionError, match="draws random numbers"):
-            draw()
+        x, y = torch.arange(3.0), torch.arange(3.0).to(AWAY)
+        assert y.device == (y + 1).device == torch.zeros(3, device=AWAY).device == AWAY
+        assert (2 * y + torch.tensor(1.0)).cpu().tolist() == [1.0, 3.0, 5.0]
+        for mixed in (lambda: x + y, lambda: torch.cat([x, y]), lambda: torch.where(y > 1, y, x)):
+            with pytest.raises(AssertionError, match="mixes devices"):
+                mixed()
+        for draw in (lambda: torch.rand(3, device=AWAY), lambda: torch.randn_like(y)):
+            with pytest.raises(AssertionError, match="draws random numbers"):
+                draw()
 
 
 # Trainings
@@ -143,10 +140,12 @@ def trained(name: str, device: torch.device | str, arm="dp", sigma=0.5, sample_r
         )
 
 
-def assert_equal_elsewhere(here: nn.Module, there: nn.Module) -> None:
-    for a, b in zip(here.parameters(), there.parameters(), strict=True):
-        assert a.device == torch.device("cpu") and b.device == AWAY
-        assert torch.equal(a, b.cpu())
+def equal_elsewhere(here: nn.Module, there: nn.Module) -> bool:
+    """Whether the second model is away and has the first one's parameters."""
+    pairs = list(zip(here.parameters(), there.parameters(), strict=True))
+    assert {a.device for a, _ in pairs} == {torch.device("cpu")}
+    assert {b.device for _, b in pairs} == {AWAY}
+    return all(torch.equal(a, b.cpu()) for a, b in pairs)
 
 
 @pytest.mark.parametrize(("arm", "sigma"), [("sgd", 0.0), ("clipped", 0.0), ("dp", 0.5)])
@@ -154,20 +153,20 @@ def assert_equal_elsewhere(here: nn.Module, there: nn.Module) -> None:
 def test_a_training_elsewhere_has_the_same_draws_and_keeps_to_its_device(name, arm, sigma):
     """On a real second device results would differ by rounding; the simulated one rounds alike."""
     here, there = (trained(name, device, arm, sigma) for device in ("cpu", AWAY))
-    assert_equal_elsewhere(here.model, there.model)
+    assert equal_elsewhere(here.model, there.model)
     assert str(here.history) == str(there.history)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_without_records_is_noise_alone_elsewhere_too(name):
     here, there = (trained(name, device, sample_rate=1e-6) for device in ("cpu", AWAY))
-    assert_equal_elsewhere(here.model, there.model)
+    assert equal_elsewhere(here.model, there.model)
 
 
 @pytest.mark.parametrize("option", [{"labels": "batch"}, {"schedule": "loss-gap"}])
 def test_the_authors_options_train_elsewhere(option):
     here, there = (trained("gan", device, **option) for device in ("cpu", AWAY))
-    assert_equal_elsewhere(here.model, there.model)
+    assert equal_elsewhere(here.model, there.model)
 
 
 def images_of(name: str, device: torch.device | str) -> dict[str, Tensor]:

@@ -125,7 +125,7 @@ def _join(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
 
 
 def _thin_out(axis: Axes) -> None:
-    """Hide the labels that would lie over others; those of the front and of the ends stay first."""
+    """Hide the labels that would lie over others; those of the front stay first."""
     kept = []
     for text in sorted(axis.texts, key=lambda text: text.get_alpha() or 1, reverse=True):
         box = text.get_window_extent()
