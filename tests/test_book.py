@@ -42,6 +42,8 @@ const report = () => {
     formulas: document.querySelectorAll(".math").length,
     unset: [...document.querySelectorAll(".math")]
       .filter(node => !node.querySelector("mjx-container svg")).map(node => node.textContent),
+    cut: [...article.querySelectorAll(".cell_output .text_html")]
+      .filter(node => node.scrollWidth > node.clientWidth).map(node => node.innerText.slice(0, 80)),
     errors: [...document.querySelectorAll("[data-mjx-error]")].map(node => node.dataset.mjxError),
     text: text.textContent,
   });
@@ -220,6 +222,11 @@ def test_no_page_is_heavy(pages: dict[str, Page], book: Path) -> None:
         files = {Path(unquote(source.path)) for source in sources if source.scheme == "file"}
         weights[name] = (book / name).stat().st_size + sum(path.stat().st_size for path in files)
     assert {name: size for name, size in weights.items() if size > 6e6} == {}
+
+
+def test_tables_fit_a_desktop(pages: dict[str, Page]) -> None:
+    """A table from a notebook shows all its columns at 1,400 pixels, without scrolling."""
+    assert nonempty({name: page.seen["cut"] for name, page in pages.items()}) == {}
 
 
 def test_pages_fit_a_phone(pages: dict[str, Page]) -> None:

@@ -22,13 +22,13 @@ HOW = {  # how a reducer places an image that it was not fitted to
     "isomap": "shortest paths through the fitted graph",
     "pca": "linear map",
     "umap": "random steps among the fitted points",
-    "tsne": "mean of the fitted points, weighted by t-SNE's probabilities",
-    "tsne-joint": "not at all: fitted together with the unseen images",
+    "tsne": "weighted mean of the fitted points",
+    "tsne-joint": "not at all: all fitted together",
     "autoencoder": "encoder",
     "autoencoder-conv": "encoder",
     "beta-vae": "encoder's mean",
-    "flow": "latent of a flow on 2 principal components",
-    "flow-density": "no plane: density of a flow on 8 principal components",
+    "flow": "flow on 2 principal components",
+    "flow-density": "no plane: density of a flow",
 }
 RULES = {
     "C14": (
@@ -74,14 +74,16 @@ def scores(frame: pd.DataFrame, per_class: int, k: int = SCORE_K) -> pd.DataFram
 
 
 def paper_scores(frame: pd.DataFrame, per_class: int) -> pd.DataFrame:
-    """The authors' form on each data set: distance and angle terms, and their weighted sum."""
-    columns = {}
+    """The authors' form, by data set and reducer: distance and angle terms, their weighted sum."""
+    parts = {}
     for name in real(frame):
+        terms = {}
         for term in ("distance", "angle", "combined"):
             table = _select(frame, metric=f"{term}_paper", per_class=per_class)
-            columns[name, term] = _texts(table, name, digits=2)
-    result = pd.DataFrame(columns)
-    return result.reindex([name for name in HOW if name in result.index]).rename_axis("reducer")
+            terms[term] = _texts(table, name, digits=2)
+        part = pd.DataFrame(terms)
+        parts[name] = part.reindex([reducer for reducer in HOW if reducer in part.index])
+    return pd.concat(parts, names=["data set", "reducer"])
 
 
 def claim_c14(frame: pd.DataFrame, per_class: int, k: int = SCORE_K) -> pd.DataFrame:
