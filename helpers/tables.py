@@ -36,6 +36,9 @@ DIGITS = {  # decimals shown; what is not named here is shown with 3
 }
 
 
+_NULL_SEEDS = 3  # fewer make no null to hold a leak against
+
+
 def level(arm: str, sigma: float) -> str:
     """How an arm is written on an axis: "sgd", "clipped" or the noise multiplier."""
     return f"{sigma:g}" if arm == "dp" else arm
@@ -246,13 +249,18 @@ def leaks(results: Results, variant: str = "") -> pd.DataFrame:
 
     One row per model and level: the mean ratio over seeds, the largest size of the null (pairs of
     ablated runs of different seeds), and how many seeds lie beyond it. `variant` "one_of_ten" is
-    the second neighbour variant (D11). Needs two seeds of a level, else it shows "–".
+    the second neighbour variant (D11). Needs three seeds of a level, else it shows "–": two have
+    a single pair of runs, which may happen to lie close together.
     """
     metric = f"log_density_ratio_{variant}" if variant else "log_density_ratio"
     means = intervals(results.frame, metric).set_index(["model", "level"])
     rows = {}
     for key, leak in _leaks(results, variant).items():
-        null = ("–", "–") if leak.n < 2 else (f"{leak.largest:.2f}", f"{leak.beyond} of {leak.n}")
+        null = (
+            ("–", "–")
+            if leak.n < _NULL_SEEDS
+            else (f"{leak.largest:.2f}", f"{leak.beyond} of {leak.n}")
+        )
         rows[key] = (_text(means.loc[key], 2), *null)
     columns = ["log density ratio", "largest without a leak", "seeds beyond it"]
     index = pd.MultiIndex.from_tuples(rows, names=["model", "level"])
@@ -274,7 +282,7 @@ def _leaks(results: Results, variant: str = "") -> dict[tuple[str, str], _Leak]:
     ratios, found = results.frame[results.frame["metric"] == metric], {}
     for key, group in with_level(ratios).groupby(["model", "level"], observed=True):
         cells = [c for c in results.cells if (c.model, level(c.arm, c.sigma)) == key]
-        if len(cells) < 2:
+        if len(cells) < _NULL_SEEDS:
             found[key] = _Leak(math.nan, 0, len(cells))
             continue
         arrays = [results.arrays(cell) for cell in cells]
@@ -304,7 +312,7 @@ def answers(results: Results) -> dict[str, float]:
     """The numbers of a chapter's prose: means of each model without and with the most noise.
 
     `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, what they stand
-    beside, and with several seeds `leaks_<model>_<end>`: in how many a leak shows. Empty for a
+    beside, and from three seeds on `leaks_<model>_<end>`: in how many a leak shows. Empty for a
     slice of the grid that lacks one of the two levels.
     """
     frame = results.frame
@@ -329,7 +337,7 @@ def answers(results: Results) -> dict[str, float]:
         f"leaks_{model}_{end}": float(leak.beyond)
         for (model, at), leak in _leaks(results).items()
         for end, name in ends.items()
-        if at == name and leak.n > 1
+        if at == name and leak.n >= _NULL_SEEDS
     }
     model = trained["model"].iloc[0]
     return found | {

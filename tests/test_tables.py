@@ -60,8 +60,9 @@ def test_leaks_are_the_seeds_beyond_what_runs_without_the_query_show(tmp_path):
         assert 0 < float(row["largest without a leak"]) < 5
 
 
-def test_a_single_seed_has_no_null_to_be_held_against(tmp_path):
-    table = tables.leaks(results(tmp_path, [np.zeros((10, 2))], [1.0]))
+@pytest.mark.parametrize("ratios", [[1.0], [1.0, 1.0]])
+def test_fewer_than_three_seeds_have_no_null_to_be_held_against(tmp_path, ratios):
+    table = tables.leaks(results(tmp_path, [np.zeros((10, 2)) for _ in ratios], ratios))
     assert table.iloc[0].tolist() == ["1.00", "–", "–"]
 
 
