@@ -252,19 +252,14 @@ def leaks(results: Results, variant: str = "") -> pd.DataFrame:
     the second neighbour variant (D11). Needs three seeds of a level, else it shows "–": two have
     a single pair of runs, which may happen to lie close together.
     """
-    metric = f"log_density_ratio_{variant}" if variant else "log_density_ratio"
-    means = intervals(results.frame, metric).set_index(["model", "level"])
-    rows = {}
-    for key, leak in _leaks(results, variant).items():
-        null = (
-            ("–", "–")
-            if leak.n < _NULL_SEEDS
-            else (f"{leak.largest:.2f}", f"{leak.beyond} of {leak.n}")
-        )
-        rows[key] = (_text(means.loc[key], 2), *null)
+    means = intervals(results.frame, _ratio(variant)).set_index(["model", "level"])
+    found, rows = _leaks(results, variant), []
+    for key, mean in means.iterrows():
+        leak = found.get(key)
+        null = (f"{leak.largest:.2f}", f"{leak.beyond} of {leak.n}") if leak else ("–", "–")
+        rows.append((_text(mean, 2), *null))
     columns = ["log density ratio", "largest without a leak", "seeds beyond it"]
-    index = pd.MultiIndex.from_tuples(rows, names=["model", "level"])
-    table = pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    table = pd.DataFrame(rows, index=means.index, columns=columns)
     return table.sort_index(level="model", key=_by_model, sort_remaining=False, kind="stable")
 
 
@@ -277,13 +272,12 @@ class _Leak(NamedTuple):
 
 
 def _leaks(results: Results, variant: str = "") -> dict[tuple[str, str], _Leak]:
-    metric = f"log_density_ratio_{variant}" if variant else "log_density_ratio"
+    """Of every model and level that has a null."""
     without = "omitted" if variant else "ablated"
-    ratios, found = results.frame[results.frame["metric"] == metric], {}
+    ratios, found = results.frame[results.frame["metric"] == _ratio(variant)], {}
     for key, group in with_level(ratios).groupby(["model", "level"], observed=True):
         cells = [c for c in results.cells if (c.model, level(c.arm, c.sigma)) == key]
         if len(cells) < _NULL_SEEDS:
-            found[key] = _Leak(math.nan, 0, len(cells))
             continue
         arrays = [results.arrays(cell) for cell in cells]
         null = privacy.null_log_density_ratios(
@@ -294,6 +288,10 @@ def _leaks(results: Results, variant: str = "") -> dict[tuple[str, str], _Leak]:
         largest = float(np.abs(null).max())
         found[key] = _Leak(largest, int((group["value"].abs() > largest).sum()), len(cells))
     return found
+
+
+def _ratio(variant: str) -> str:
+    return f"log_density_ratio_{variant}" if variant else "log_density_ratio"
 
 
 def _text(row: pd.Series, digits: int) -> str:
@@ -337,7 +335,7 @@ def answers(results: Results) -> dict[str, float]:
         f"leaks_{model}_{end}": float(leak.beyond)
         for (model, at), leak in _leaks(results).items()
         for end, name in ends.items()
-        if at == name and leak.n >= _NULL_SEEDS
+        if at == name
     }
     model = trained["model"].iloc[0]
     return found | {
