@@ -136,13 +136,14 @@ def _tick(frame: pd.DataFrame, name: str) -> str:
             continue
         if metric == "noise_to_signal":  # the same within 10 % for all models
             values = pd.Series([values.mean()])
-        low, high = _short(values.min()), _short(values.max())
-        lines.append(unit.format(low if low == high else f"{low}–{high}"))
+        lines.append(unit.format(_range(values.min(), values.max())))
     return "\n".join(lines)
 
 
-def _short(value: float) -> str:
-    return f"{value / 1000:.0f}k" if value >= 1000 else f"{value:.2g}"
+def _range(low: float, high: float) -> str:
+    """The least room for two positive numbers: 0.21, 970–1k, 26–36k."""
+    low, high = (f"{v / 1000:.0f}k" if v >= 1000 else f"{v:.2g}" for v in (low, high))
+    return low if low == high else f"{low.removesuffix('k')}–{high}"
 
 
 def _accuracy_levels(axis: Axes, results: Results) -> None:

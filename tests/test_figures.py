@@ -1,11 +1,13 @@
 """Figures are drawn from collected results alone, and a notebook shows each once."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from helpers import figures, pictures, results, study
+from helpers import figures, pictures, presets, results, study
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +54,19 @@ def test_curves_show_the_ceiling_and_chance_of_the_data_set(found):
     frame = found.frame
     real = frame[frame["metric"] == "accuracy_real"]["value"].mean()
     assert {round(real, 3), 0.1} <= heights
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_labels_below_an_axis_do_not_touch(columns, monkeypatch):
+    """All six levels of the committed study, in the two widths that the chapters use."""
+    monkeypatch.delenv("NFL_HOME", raising=False)
+    cells = study.grid("mnist", presets.MODELS, presets.LEVELS, [0], "compact")
+    with plt.rc_context():
+        figures.style()
+        figure = figures.curves(results.obtain(cells), ["fid"] * columns, columns=columns)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        for axis in figure.axes:
+            boxes = [label.get_window_extent() for label in axis.get_xticklabels()]
+            gaps = [right.x0 - left.x1 for left, right in itertools.pairwise(boxes)]
+            assert min(gaps) > 2  # pixels; a space is 3 wide
