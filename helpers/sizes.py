@@ -67,18 +67,16 @@ def table(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return shown.rename_axis(["model", "times the size"])
 
 
-def slopes(frame: pd.DataFrame, metric: str) -> pd.Series:
-    """By family, the change of a metric when the noised parameters are quadrupled.
+def steps(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """By family, the change of a metric per quadrupling of the noised parameters.
 
-    It is the slope of the least-squares line through the family's sizes, of which it needs two.
+    One column per step from a size to the next larger one that is there, e.g. "4 to 16".
     """
-    found = means(frame, ["noised_parameters", metric])
-    lines = {
-        family: np.polyfit(np.log(rows["noised_parameters"]) / math.log(4), rows[metric], 1)[0]
-        for family, rows in found.groupby("family", observed=True)
-        if len(rows) > 1
-    }
-    return pd.Series(lines, dtype=float)
+    found = means(frame, ["noised_parameters", metric]).unstack("factor")
+    quadruplings = np.log(found["noised_parameters"]) / math.log(4)
+    changes = found[metric].diff(axis=1) / quadruplings.diff(axis=1)
+    named = [f"{first} to {last}" for first, last in itertools.pairwise(changes.columns)]
+    return pd.DataFrame(changes.iloc[:, 1:].to_numpy(), index=list(changes.index), columns=named)
 
 
 def authors_sizes() -> dict[str, int]:
@@ -94,23 +92,52 @@ def authors_sizes() -> dict[str, int]:
 def split(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Differences between two families: at equal size, and by the authors' sizes alone.
 
-    The first is measured at the compact size. The second is the mean slope over families times the
-    number of quadruplings between the two networks of the authors: what their sizes would add if
-    nothing else differed.
+    The first is measured at the compact size. The others are what the sizes of the authors'
+    networks would add if nothing else differed: the number of quadruplings between the two, times
+    the mean over families of the change per quadrupling, in all steps and in the last.
     """
     at_one = means(frame, metrics).xs("1", level="factor")
     quadruplings = {m: math.log(size, 4) for m, size in authors_sizes().items()}
     rows = {}
     for metric in metrics:
-        digits, slope = tables.DIGITS.get(metric, 3), slopes(frame, metric).mean()
+        digits, changes = tables.DIGITS.get(metric, 3), steps(frame, metric).mean()
         for first, second in itertools.combinations(at_one.index, 2):
             by_family = at_one.loc[first, metric] - at_one.loc[second, metric]
-            by_size = slope * (quadruplings[first] - quadruplings[second])
+            between = quadruplings[first] - quadruplings[second]
             rows[metric, f"{titles.MODELS[first]} − {titles.MODELS[second]}"] = {
                 "at equal size": f"{by_family:+.{digits}f}",
-                "by the authors' sizes": f"{by_size:+.{digits}f}",
+                "authors' sizes, all steps": f"{changes.mean() * between:+.{digits}f}",
+                "authors' sizes, last step": f"{changes.iloc[-1] * between:+.{digits}f}",
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "models"])
+
+
+def answers(frame: pd.DataFrame) -> dict[str, float]:
+    """The numbers of the chapter's prose, of those sizes that are there.
+
+    `fid_fall_<family>`: from a quarter to four times the size; `fid_rise_<family>`: from there to
+    sixteen times; `accuracy_<family>`: from the compact size to sixteen times; `noise_to_signal`:
+    at sixteen times, over families; `family`: the GAN's FID minus the DDPM's at the compact size.
+    """
+    found = means(frame, ["fid", "accuracy", "noise_to_signal"])
+    changes = {
+        "fid_fall": ("fid", "4", "1/4"),
+        "fid_rise": ("fid", "4", "16"),
+        "accuracy": ("accuracy", "1", "16"),
+    }
+    values = {}
+    for (name, (metric, before, after)), family in itertools.product(
+        changes.items(), presets.MODELS
+    ):
+        if {(family, before), (family, after)} <= set(found.index):
+            difference = found.loc[(family, after), metric] - found.loc[(family, before), metric]
+            values[f"{name}_{family}"] = float(difference)
+    if "16" in found.index.get_level_values("factor"):
+        largest = found.xs("16", level="factor")
+        values["noise_to_signal"] = float(largest["noise_to_signal"].mean())
+    if {("gan", "1"), ("ddpm", "1")} <= set(found.index):
+        values["family"] = float(found["fid"]["gan", "1"] - found["fid"]["ddpm", "1"])
+    return values
 
 
 def figure(frame: pd.DataFrame, metrics: Sequence[str]) -> Figure:

@@ -40,8 +40,13 @@ def test_the_table_is_ordered_by_family_and_size(frame):
     assert (table["seeds"] == 2).all()
 
 
-def test_the_slope_is_the_change_per_quadrupling(frame):
-    assert sizes.slopes(frame, "fid").to_dict() == pytest.approx(dict.fromkeys(presets.MODELS, 5))
+def test_a_step_is_the_change_per_quadrupling(frame):
+    steps = sizes.steps(frame, "fid")
+    assert list(steps.columns) == ["1/4 to 1", "1 to 4", "4 to 16"]
+    assert steps.to_numpy() == pytest.approx(5)
+    without = sizes.steps(frame[~frame["model"].str.endswith("-4x")], "fid")
+    assert list(without.columns) == ["1/4 to 1", "1 to 16"]
+    assert without.to_numpy() == pytest.approx(5)
 
 
 def test_a_seed_that_some_size_lacks_is_left_out(frame):
@@ -51,18 +56,24 @@ def test_a_seed_that_some_size_lacks_is_left_out(frame):
     assert list(table.loc["GAN", "fid"]) == ["69.0", "74.0", "79.0", "84.0"]
 
 
-def test_a_single_size_has_no_slope(frame):
-    assert sizes.slopes(frame[frame["model"] == "vae"], "fid").empty
+def test_a_single_size_has_no_step(frame):
+    assert sizes.steps(frame[frame["model"] == "vae"], "fid").empty
 
 
 def test_family_and_size_are_told_apart(frame):
     table = sizes.split(frame, ["fid"])
     counts = sizes.authors_sizes()
-    by_size = 5 * math.log(counts["vae"] / counts["gan"], 4)
+    between = math.log(counts["vae"] / counts["gan"], 4)
     row = table.loc[("fid", "VAE − GAN")]
     assert row["at equal size"] == "+30.0"
-    assert row["by the authors' sizes"] == f"{by_size:+.1f}"
+    assert row["authors' sizes, all steps"] == f"{5 * between:+.1f}"
+    assert row["authors' sizes, last step"] == f"{5 * between:+.1f}"
     assert len(table) == 3
+    largest = frame["model"].str.endswith("-16x") & (frame["metric"] == "fid")
+    bent = frame.assign(value=frame["value"] + 6 * largest)
+    row = sizes.split(bent, ["fid"]).loc[("fid", "VAE − GAN")]
+    assert row["authors' sizes, all steps"] == f"{7 * between:+.1f}"
+    assert row["authors' sizes, last step"] == f"{11 * between:+.1f}"
 
 
 def test_the_figure_has_a_line_per_family_over_the_sizes(frame):
@@ -83,15 +94,34 @@ def test_the_chapters_numbers_are_those_of_the_committed_results(monkeypatch):
         if "scrapbook" in o.get("metadata", {})
     }
     monkeypatch.setattr(study, "run_cell", None)  # nothing may be computed
-    models = sizes.names(list(presets.MODELS), ["1/4", "1", "4"])
+    models = sizes.names(list(presets.MODELS), list(sizes.FACTORS))
     frame = results.obtain(study.grid("mnist", models, [0.2], [0], "compact")).frame
-    for metric, sign in {"fid": -1, "accuracy": 1, "conditional_consistency": 1}.items():
-        for family, slope in sizes.slopes(frame, metric).items():
-            assert glued[f"size_{metric}_{family}"] == pytest.approx(sign * slope)
-    fid = sizes.means(frame, ["fid"])["fid"]
-    assert glued["size_family"] == pytest.approx(fid["gan", "1"] - fid["ddpm", "1"])
+    assert glued == {f"size_{name}": value for name, value in sizes.answers(frame).items()}
+    assert len(glued) == 11
     # As the prose says:
-    assert all(fid[family].is_monotonic_decreasing for family in presets.MODELS)
-    shown = sizes.means(frame, ["conditional_consistency"])["conditional_consistency"]
-    assert shown["ddpm"].is_monotonic_increasing
+    found = sizes.means(frame, ["fid", "accuracy", "conditional_consistency"])
+    for family, fid in found["fid"].groupby("family", observed=True):
+        assert fid[family][["1/4", "1", "4"]].is_monotonic_decreasing
+    spread = _spread_between_seeds("fid")
+    rises = {family: glued[f"size_fid_rise_{family}"] for family in presets.MODELS}
+    assert [f for f in presets.MODELS if rises[f] > spread[f]] == ["gan"]
+    assert found["accuracy"]["gan"].idxmin() == found["accuracy"]["ddpm"].idxmin() == "1/4"
+    shown = found["conditional_consistency"]
     assert shown["vae"].idxmax() == shown["gan"].idxmax() == "1"
+    assert shown["vae"].idxmin() == shown["gan"].idxmin() == shown["ddpm"].idxmax() == "4"
+    fid = found["fid"].xs("1", level="factor")
+    assert abs(fid["vae"] - fid["gan"]) < spread["vae"]
+    table = sizes.split(frame, ["fid"]).loc["fid"].drop(columns="at equal size").astype(float)
+    signs = table.drop("VAE − DDPM").gt(0).to_dict("list")
+    assert signs == {
+        "authors' sizes, all steps": [False, True],
+        "authors' sizes, last step": [True, False],
+    }
+
+
+def _spread_between_seeds(metric):
+    """The range over the study's seeds, by family, at the level and the size of the chapter."""
+    grid = study.grid("mnist", presets.MODELS, [0.2], presets.SEEDS, "compact")
+    frame = results.obtain(grid).frame
+    per_family = frame[frame["metric"] == metric].groupby("model")["value"]
+    return per_family.max() - per_family.min()
