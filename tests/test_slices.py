@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import papermill
 import pytest
@@ -61,10 +62,19 @@ def test_two_slices_at_once_add_up_to_the_grid(root, tmp_path, monkeypatch):
             command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
-    for process in [start(0), start(1)]:
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, said.decode()
+    with start(0) as first:
+        # Two kernels that look for free ports in the same moment may both take one.
+        while first.poll() is None and not _has_run_a_cell(tmp_path / "slice-0.ipynb"):
+            time.sleep(0.1)
+        with start(1) as second:
+            for process in (first, second):
+                said, _ = process.communicate(timeout=600)
+                assert process.returncode == 0, said.decode()
     monkeypatch.setenv("NFL_HOME", str(tmp_path))
     monkeypatch.setattr(study, "run_cell", None)  # nothing is left to compute
     cells = study.grid("digits", ["vae"], [0.5], [0, 1], "smoke")
     assert set(results.obtain(cells).frame["seed"]) == {0, 1}
+
+
+def _has_run_a_cell(notebook):
+    return notebook.exists() and '"status": "completed"' in notebook.read_text()
