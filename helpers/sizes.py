@@ -94,7 +94,8 @@ def split(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 
     The first is measured at the compact size. The others are what the sizes of the authors'
     networks would add if nothing else differed: the number of quadruplings between the two, times
-    the mean over families of the change per quadrupling, in all steps and in the last.
+    the mean over families of the change per quadrupling, in all steps and in the last. A single
+    size has no steps, and the table then has the first column only.
     """
     at_one = means(frame, metrics).xs("1", level="factor")
     quadruplings = {m: math.log(size, 4) for m, size in authors_sizes().items()}
@@ -104,11 +105,12 @@ def split(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         for first, second in itertools.combinations(at_one.index, 2):
             by_family = at_one.loc[first, metric] - at_one.loc[second, metric]
             between = quadruplings[first] - quadruplings[second]
-            rows[metric, f"{titles.MODELS[first]} − {titles.MODELS[second]}"] = {
-                "at equal size": f"{by_family:+.{digits}f}",
-                "authors' sizes, all steps": f"{changes.mean() * between:+.{digits}f}",
-                "authors' sizes, last step": f"{changes.iloc[-1] * between:+.{digits}f}",
-            }
+            row = {"at equal size": by_family}
+            if len(changes):
+                row["authors' sizes, all steps"] = changes.mean() * between
+                row["authors' sizes, last step"] = changes.iloc[-1] * between
+            pair = f"{titles.MODELS[first]} − {titles.MODELS[second]}"
+            rows[metric, pair] = {name: f"{value:+.{digits}f}" for name, value in row.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "models"])
 
 
