@@ -27,8 +27,9 @@ from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from helpers import dp, models, presets
+from helpers.models import families, networks
 from helpers.randomness import generator as stream
+from helpers.training import dp
 
 C = 1.0
 CASES = [("vae", "compact", 100), ("gan", "compact", 100), ("ddpm", "compact", 100)]
@@ -40,8 +41,8 @@ class Batch:
 
     def __init__(self, name: str, scale: str, records: int):
         draw = stream(0, "benchmark")
-        self.model = models.build(name, scale, classes=10, generator=draw)
-        self.draws = presets.preset(name, scale).training.draws
+        self.model = networks.build(name, scale, classes=10, generator=draw)
+        self.draws = families.preset(name, scale).training.draws
         images = torch.rand(records, 1, 28, 28, generator=draw).repeat_interleave(self.draws, 0)
         labels = (torch.arange(records) % 10).repeat_interleave(self.draws)
         randomness = self.model.randomness(len(images), generator=draw)

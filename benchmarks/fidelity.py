@@ -21,17 +21,10 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from helpers import (
-    assets,
-    attacks,
-    datasets,
-    evaluation,
-    features,
-    fidelity,
-    models,
-    presets,
-    references,
-)
+from helpers.data import assets, datasets
+from helpers.metrics import attacks, features, fidelity, measures
+from helpers.metrics.evaluation import EVALUATIONS, PRIVATE_PER_CLASS
+from helpers.models import networks, references
 from helpers.randomness import generator as stream
 
 RIVAL_BATCH = 64  # torch-fidelity's default
@@ -87,23 +80,23 @@ def cost_of_the_rest() -> tuple[dict, dict]:
 
     The synthetic images are other real ones; a VAE that was not trained is attacked by its loss.
     """
-    dataset, preset, seed = datasets.load("mnist"), presets.EVALUATIONS["compact"], 0
-    draw, n = stream(seed, "few-shot"), presets.PRIVATE_PER_CLASS
+    dataset, preset, seed = datasets.load("mnist"), EVALUATIONS["compact"], 0
+    draw, n = stream(seed, "few-shot"), PRIVATE_PER_CLASS
     sets = datasets.neighbours(dataset, n, generator=stream(seed, "few-shot"))
     labels = torch.arange(len(dataset.classes)).repeat_interleave(preset.per_class)
     images = references.images("real", dataset, sets.full, labels, n_per_class=n, generator=draw)
-    synthetic = evaluation.Synthetic(images, images, images, images, labels)
-    model = models.build("vae", "compact", classes=10, generator=stream(seed, "weights"))
+    synthetic = measures.Synthetic(images, images, images, images, labels)
+    model = networks.build("vae", "compact", classes=10, generator=stream(seed, "weights"))
     holdout = datasets.holdout(dataset, preset.per_class)
 
-    def measure() -> evaluation.Measured:
-        losses = evaluation.Losses(
+    def measure() -> measures.Measured:
+        losses = measures.Losses(
             *(
                 attacks.loss_scores(model, group.images, group.labels, generator=stream(0, "draws"))
                 for group in (sets.full, holdout)
             )
         )
-        return evaluation.measure(dataset, sets, synthetic, losses, evaluation=preset, seed=seed)
+        return measures.measure(dataset, sets, synthetic, losses, evaluation=preset, seed=seed)
 
     measure()  # fills the caches
     profile, began = cProfile.Profile(), time.process_time()

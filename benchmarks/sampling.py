@@ -25,11 +25,14 @@ import report
 import torch
 from torch import Tensor
 
-from helpers import datasets, features, fidelity, models, presets, study
-from helpers.datasets import Dataset
-from helpers.models import ddpm
+from helpers import study
+from helpers.data import datasets
+from helpers.data.datasets import Dataset
+from helpers.metrics import features, fidelity
+from helpers.metrics.evaluation import PRIVATE_PER_CLASS
+from helpers.models import ddpm, families, networks
 from helpers.randomness import generator as stream
-from helpers.study import Cell
+from helpers.study import Cell, compute
 
 LEVELS = ("sgd", 0.1)
 STEPS = (5, 10, 20, 50)
@@ -40,9 +43,9 @@ RIVAL_IMAGES, RIVAL_STEPS = 10, 4  # the rival is measured on so many of 1,000 a
 def trained(cell: Cell, dataset: Dataset) -> ddpm.DDPM:
     """The model of the cell's full run, from the store or trained and kept."""
     draw = stream(cell.seed, "few-shot")
-    sets = datasets.neighbours(dataset, presets.PRIVATE_PER_CLASS, generator=draw)
-    run = study.run_role(cell, dataset, sets, "full", torch.device("cpu"))
-    return study.trained_model(cell, run, classes=len(dataset.classes))
+    sets = datasets.neighbours(dataset, PRIVATE_PER_CLASS, generator=draw)
+    run = compute.run_role(cell, dataset, sets, "full", torch.device("cpu"))
+    return compute.trained_model(cell, run, classes=len(dataset.classes))
 
 
 def timed(sample: Callable[[], Tensor]) -> tuple[Tensor, float]:
@@ -99,8 +102,8 @@ def by_steps(cell: Cell, model: ddpm.DDPM, judge: Judge) -> list[dict]:
 
 def authors_sampler(classes: int) -> dict[str, float | str]:
     """Core-seconds of 1,000 images from the authors' U-Net by 400 ancestral steps."""
-    preset = presets.preset("ddpm", "paper")
-    model = models.build("ddpm", "paper", classes=classes, generator=stream(0, "rival")).eval()
+    preset = families.preset("ddpm", "paper")
+    model = networks.build("ddpm", "paper", classes=classes, generator=stream(0, "rival")).eval()
     labels, draw = torch.arange(RIVAL_IMAGES) % classes, stream(0, "rival/noise")
     noise = torch.randn(RIVAL_IMAGES, 1, 28, 28, generator=draw)
 

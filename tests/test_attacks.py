@@ -7,7 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
-from helpers import accounting, attacks, models
+from helpers.metrics import attacks
+from helpers.models import networks
+from helpers.training import accounting
 
 
 def rng(seed=0):
@@ -162,7 +164,7 @@ def test_the_loss_attack_finds_what_the_model_remembers_and_averages_its_randomn
 
 @pytest.mark.parametrize("name", ["vae", "gan", "ddpm"])
 def test_the_loss_attack_takes_every_model(name):
-    model = models.build(name, "smoke", classes=10, generator=rng())
+    model = networks.build(name, "smoke", classes=10, generator=rng())
     candidates = torch.rand(7, 1, 28, 28, generator=rng())
     labels = torch.arange(7)
     first, again = (

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from helpers import augmentation
-from helpers.augmentation import TrainingSet
+from helpers.metrics import augmentation
+from helpers.metrics.augmentation import TrainingSet
 
 
 def rng(seed=0):

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import claims, results
-from helpers.claims import CLAIMS, Claim, beyond, evidence, judgement, ledger
-from helpers.claims.evidence import AUTHORS, DATA, MODELS, PATH, Quantity
-from helpers.claims.judgement import Part
-from helpers.density import verdict
+from chapters import claims
+from chapters.claims import CLAIMS, Claim, beyond, evidence, judgement, ledger
+from chapters.claims.evidence import AUTHORS, DATA, MODELS, PATH, Quantity
+from chapters.claims.judgement import Part
+from chapters.density import verdict
+from helpers.study import results
 
 SEEDS = (0, 1, 2)
 JITTER = (-1, 1, 0)  # of the seeds

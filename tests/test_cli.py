@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from helpers import assets, datasets, study
 from helpers.cli import DATA_SETS, NETWORKS, main
+from helpers.data import assets, datasets
+from helpers.study import compute
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_an_interrupted_study_says_how_to_go_on(capsys, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setenv("NFL_HOME", str(tmp_path))
-    monkeypatch.setattr(study, "run_cell", interrupted)
+    monkeypatch.setattr(compute, "run_cell", interrupted)
     assert main(["study", "--dataset", "digits", "--models", "vae", "--scale", "smoke"]) == 130
     assert "run the same command again" in capsys.readouterr().err
     assert not list(tmp_path.rglob("running.*"))

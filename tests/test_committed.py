@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import presets, results, study, tables, titles
+from chapters.nfl import DATA_TITLES, MODEL_TITLES
+from helpers import study
+from helpers.models.families import VARIANTS
+from helpers.report import tables
+from helpers.study import compute, results
+from helpers.study.cell import LEVELS, MODELS, SEEDS, Cell
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = sorted(
@@ -74,8 +79,8 @@ def test_cells_of_a_kind_have_the_same_metrics(rows):
     """No metric is missing in a cell without notice (defect D21)."""
     metrics: dict[tuple, dict[tuple, set]] = {}
     for row in rows:
-        family = row["model"].split("-")[0] if row["model"] in presets.VARIANTS else row["model"]
-        kind = (family in presets.MODELS, row["model"] in presets.VARIANTS, row["arm"] == "dp")
+        family = row["model"].split("-")[0] if row["model"] in VARIANTS else row["model"]
+        kind = (family in MODELS, row["model"] in VARIANTS, row["arm"] == "dp")
         cell = (row["model"], row["arm"], row["sigma"], row["seed"])
         metrics.setdefault(kind, {}).setdefault(cell, set()).add(row["metric"])
     for cells in metrics.values():
@@ -87,9 +92,7 @@ def test_every_cell_is_described_and_has_its_arrays(rows):
     dataset = rows[0]["dataset"]
     provenance = json.loads((ROOT / "data" / "results" / f"{dataset}.json").read_text())
     cells = {
-        study.Cell(
-            r["dataset"], r["model"], r["arm"], float(r["sigma"]), int(r["seed"]), r["scale"]
-        )
+        Cell(r["dataset"], r["model"], r["arm"], float(r["sigma"]), int(r["seed"]), r["scale"])
         for r in rows
     }
     assert {cell.name for cell in cells} == set(provenance["cells"])
@@ -101,10 +104,10 @@ def test_every_cell_is_described_and_has_its_arrays(rows):
 
 def test_a_chapter_finds_its_whole_grid(chapter, monkeypatch):
     _, _, grid = chapter
-    monkeypatch.setattr(study, "run_cell", None)  # nothing may be computed
+    monkeypatch.setattr(compute, "run_cell", None)  # nothing may be computed
     found = results.obtain(grid)
     assert found.cells == sorted(grid)
-    assert {cell.model for cell in grid} == {*presets.MODELS, "real"}
+    assert {cell.model for cell in grid} == {*MODELS, "real"}
 
 
 def test_numbers_in_the_prose_are_those_of_the_table(chapter):
@@ -120,8 +123,8 @@ def test_the_readme_has_the_numbers_of_the_chapter(chapter):
     name, _, grid = chapter
     answers = tables.answers(results.obtain(grid))
     readme = (ROOT / "README.md").read_text()
-    for model, written in titles.MODELS.items():
-        cells = [f"{titles.DATASETS[name]} ({answers['seeds']:.0f})", written]
+    for model, written in MODEL_TITLES.items():
+        cells = [f"{DATA_TITLES[name]} ({answers['seeds']:.0f})", written]
         for metric, digits in {"accuracy": 2, "fid": 0, "epsilon_hat": 1}.items():
             ends = (answers[f"{metric}_{model}_{end}"] for end in ("plain", "noisy"))
             cells.append(" → ".join(f"{value:.{digits}f}" for value in ends))
@@ -152,7 +155,7 @@ def test_the_readmes_answer_is_that_of_the_chapters():
 
 def test_the_leaks_that_the_discussion_tells_of_are_there():
     def leaks(name: str, model: str) -> pd.DataFrame:
-        grid = study.grid(name, [model], presets.LEVELS, presets.SEEDS, "compact")
+        grid = study.grid(name, [model], LEVELS, SEEDS, "compact")
         return tables.leaks(results.obtain(grid)).loc[model]
 
     def seen(name: str, model: str) -> dict[str, int]:
@@ -164,7 +167,7 @@ def test_the_leaks_that_the_discussion_tells_of_are_there():
     for name in DATASETS:
         assert min(seen(name, "ddpm").values()) >= 1
     gan = seen("organamnist", "gan")
-    assert gan["0.3"] == 0 and gan["0.4"] == len(presets.SEEDS)
+    assert gan["0.3"] == 0 and gan["0.4"] == len(SEEDS)
     largest = leaks("organamnist", "gan")["largest without a leak"].astype(float)
     assert largest["0.3"] > 10 * largest["0.4"]
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from helpers import criterion
-from helpers.criterion import answers as criterion_answers
-from helpers.criterion import demands
-from helpers.criterion import figures as criterion_figures
-from helpers.criterion import tables as criterion_tables
+from chapters import criterion
+from chapters.criterion import answers as criterion_answers
+from chapters.criterion import demands
+from chapters.criterion import figures as criterion_figures
+from chapters.criterion import tables as criterion_tables
 
 METRICS = ("fid", "accuracy", "mia_auc")
 REFERENCES = {  # fid, accuracy and mia_auc of each

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from helpers import assets, datasets, imagefiles
+from helpers.data import assets, datasets, sources
 from helpers.randomness import generator
 
 DIGITS = datasets.load("digits")
@@ -138,7 +138,7 @@ def test_digits_are_enlarged_as_bilinear_interpolation_does():
     expected = functional.interpolate(
         torch.from_numpy(small)[:, None] / 16, size=(28, 28), mode="bilinear"
     )
-    given = imagefiles.enlarge_digits(small) / 255
+    given = sources.enlarge_digits(small) / 255
     assert np.abs(given - expected[:, 0].numpy()).max() < 0.502 / 255
 
 
@@ -277,12 +277,12 @@ def test_both_forms_of_mnist_give_the_same_arrays(tmp_path):
     ]
     table = tmp_path / "table.gz"
     np.savetxt(table, np.concatenate(rows), fmt="%d", delimiter=",")
-    read = imagefiles.read_mnist_table(table, n_train=12)
+    read = sources.read_mnist_table(table, n_train=12)
     for key, array in given.items():
         array = array.squeeze(-1) if key.endswith("labels") else array
         header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
         (tmp_path / "idx.gz").write_bytes(gzip.compress(header + array.tobytes()))
-        assert np.array_equal(imagefiles.read_idx(tmp_path / "idx.gz"), array)
+        assert np.array_equal(sources.read_idx(tmp_path / "idx.gz"), array)
         assert np.array_equal(read[key], array)
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import density
-from helpers.density import encoders
+from chapters import density
+from chapters.density import encoders
+from helpers.metrics import plane
 
 
 def rng(seed=0):
@@ -34,7 +35,7 @@ QUICK = ["isomap", "pca", "tsne", "autoencoder", "beta-vae", "flow"]  # the rest
 
 def test_isomap_unrolls_a_curve_that_pixels_fold():
     images, place = curve(80)
-    points = density.isomap(images, n_neighbors=4).transform(images)
+    points = plane.isomap(images, n_neighbors=4).transform(images)
     assert points.shape == (80, 2)
     assert points.dtype == np.float64
     assert abs(np.corrcoef(points[:, 0], place)[0, 1]) > 0.999
@@ -42,7 +43,7 @@ def test_isomap_unrolls_a_curve_that_pixels_fold():
 
 def test_transform_knows_neither_batches_nor_order():
     images, _ = curve(60)
-    reducer = density.isomap(images[::2], n_neighbors=4)
+    reducer = plane.isomap(images[::2], n_neighbors=4)
     whole = reducer.transform(images)
     np.testing.assert_allclose(reducer.transform(images.flip(0))[::-1], whole, atol=1e-9)
     parts = np.concatenate([reducer.transform(part) for part in images.split(7)])
@@ -51,7 +52,7 @@ def test_transform_knows_neither_batches_nor_order():
 
 def test_equal_images_have_equal_points():
     images, _ = curve(40)
-    points = density.isomap(images, n_neighbors=4).transform(images[:1].repeat(5, 1, 1, 1))
+    points = plane.isomap(images, n_neighbors=4).transform(images[:1].repeat(5, 1, 1, 1))
     assert np.ptp(points, axis=0).max() < 1e-9
 
 
@@ -141,7 +142,7 @@ def test_a_graph_in_pieces_is_joined_with_one_warning_of_our_own():
     apart = torch.cat([images, 1 - images])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        points = density.isomap(apart, n_neighbors=3).transform(apart)
+        points = plane.isomap(apart, n_neighbors=3).transform(apart)
     assert [w.category for w in caught] == [UserWarning]
     assert "raise n_neighbors" in str(caught[0].message)
     assert np.isfinite(points).all()
@@ -159,7 +160,7 @@ def test_a_graph_in_pieces_is_joined_with_one_warning_of_our_own():
 )
 def test_isomap_refuses(images, neighbors, message):
     with pytest.raises(ValueError, match=message):
-        density.isomap(images, n_neighbors=neighbors)
+        plane.isomap(images, n_neighbors=neighbors)
 
 
 @pytest.mark.parametrize("name", sorted(density.REDUCERS))
@@ -180,6 +181,6 @@ def test_an_unknown_reducer_is_refused():
 
 
 def test_transform_refuses_another_size():
-    reducer = density.isomap(curve(20)[0], n_neighbors=5)
+    reducer = plane.isomap(curve(20)[0], n_neighbors=5)
     with pytest.raises(ValueError, match="fitted on"):
         reducer.transform(torch.zeros(2, 1, 32, 32))

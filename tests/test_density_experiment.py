@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import store
-from helpers.density import experiment, grid, measures, ratios, truth, verdict
-from helpers.density.grid import SMOKE, Unit
+from chapters.density import experiment, grid, measures, ratios, truth, verdict
+from chapters.density.grid import SMOKE, Unit
+from helpers.data import files
 
 ARGUMENTS = {"names": [truth.BLOBS, "digits"], "seeds": [0], "reducers": ["pca"]}
 
@@ -111,16 +111,16 @@ def test_a_wrong_slice_is_refused(changes, message):
 def test_collecting_other_images_of_the_same_name_is_refused():
     obtain()
     root = experiment.results_root("smoke")
-    about = store.read_json(root / f"{experiment.NAME}.json")
+    about = files.read_json(root / f"{experiment.NAME}.json")
     original = dict(about["data"])
     about["data"]["digits"] = "other"
     for unit in about["units"]:
         if unit["dataset"] == "digits":
             unit["key"] = experiment._hash(experiment._unit_of(unit), SMOKE, "other")
-    store.write_json(root / f"{experiment.NAME}.json", about)
+    files.write_json(root / f"{experiment.NAME}.json", about)
     with pytest.raises(ValueError, match="other images of digits"):
         experiment.collect([Unit("digits", 0, 3, "pca")], SMOKE, root)
-    store.write_json(root / f"{experiment.NAME}.json", about | {"data": original})
+    files.write_json(root / f"{experiment.NAME}.json", about | {"data": original})
 
 
 # The rules

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from helpers import devices, models, presets, training
-from helpers.datasets import Sample
+from helpers.data.datasets import Sample
+from helpers.models import families, networks
+from helpers.models.families import FAMILIES
+from helpers.training import devices, fit
 
-NAMES = tuple(presets.MODELS)
+NAMES = tuple(FAMILIES)
 AWAY = torch.device("meta")
 
 
@@ -125,11 +127,11 @@ LABELS = torch.arange(8) % 4
 
 def trained(name: str, device: torch.device | str, arm="dp", sigma=0.5, sample_rate=1.0, **changes):
     """A short training on `device`: the model and its history; `changes` are to its preset."""
-    preset = replace(presets.preset(name, "smoke"), **changes)
-    model = models.build(name, "smoke", classes=4, generator=stream(0), preset=preset)
+    preset = replace(families.preset(name, "smoke"), **changes)
+    model = networks.build(name, "smoke", classes=4, generator=stream(0), preset=preset)
     records = Sample(torch.rand(8, 1, 28, 28, generator=stream(1)), LABELS, torch.arange(8))
     with on(device):
-        return training.fit(
+        return fit.fit(
             model.to(device),
             records,
             arm=arm,
@@ -171,7 +173,7 @@ def test_the_authors_options_train_elsewhere(option):
 
 def images_of(name: str, device: torch.device | str) -> dict[str, Tensor]:
     """All images a model makes, by the name of the method."""
-    model = models.build(name, "smoke", classes=4, generator=stream(0))
+    model = networks.build(name, "smoke", classes=4, generator=stream(0))
     with on(device):
         model.to(device)
         images = {"sample": model.sample(LABELS, generator=stream(2))}

@@ -5,16 +5,17 @@ import dataclasses
 import pytest
 import torch
 
-from helpers import augmentation, datasets, downstream, utility
-from helpers.augmentation import TrainingSet
-from helpers.presets import Classifier, Evaluation
+from helpers.data import datasets
+from helpers.metrics import augmentation, utility, worth
+from helpers.metrics.augmentation import TrainingSet
+from helpers.metrics.evaluation import ClassifierPreset, Evaluation
 from helpers.randomness import generator as stream
 
 EVALUATION = Evaluation(
     per_class=3,
     neighbors=3,
-    classifier=Classifier((8, 16), steps=40, batch_size=32),
-    judge=Classifier((8, 16), steps=60, batch_size=32),
+    classifier=ClassifierPreset((8, 16), steps=40, batch_size=32),
+    judge=ClassifierPreset((8, 16), steps=60, batch_size=32),
     classifier_seeds=2,
     multiples=(1, 2),
     attacked=2,
@@ -45,7 +46,7 @@ def published(digits):
 
 
 def test_tstr_is_the_mean_over_classifiers_on_the_full_test_set(digits, published):
-    metrics, by_class = downstream.train_on_synthetic(digits, published, EVALUATION, seed=0)
+    metrics, by_class = worth.train_on_synthetic(digits, published, EVALUATION, seed=0)
     classifiers = [
         utility.train_classifier(
             *published, 10, preset=EVALUATION.classifier, generator=stream(0, purpose)
@@ -61,7 +62,7 @@ def test_tstr_is_the_mean_over_classifiers_on_the_full_test_set(digits, publishe
 
 
 def test_settings_cover_every_mixture_at_every_multiple(digits, private, published):
-    metrics = downstream.settings(digits, private, published, EVALUATION, seed=0)
+    metrics = worth.settings(digits, private, published, EVALUATION, seed=0)
     named = {name for name in metrics if name.startswith("accuracy_")}
     mixtures = ("synthetic", "real_synthetic", "combined")
     expected = {f"accuracy_{name}_{m}x" for name in mixtures for m in (1, 2)}
@@ -72,7 +73,7 @@ def test_settings_cover_every_mixture_at_every_multiple(digits, private, publish
 
 
 def test_a_mixture_is_trained_on_the_set_it_names(digits, private, published):
-    metrics = downstream.settings(digits, private, published, EVALUATION, seed=0)
+    metrics = worth.settings(digits, private, published, EVALUATION, seed=0)
     mixed = augmentation.training_set(
         "real+synthetic",
         private,
@@ -88,26 +89,26 @@ def test_a_mixture_is_trained_on_the_set_it_names(digits, private, published):
 
 
 def test_the_ceiling_is_computed_once_per_seed(home, digits, private, monkeypatch):
-    first = downstream.ceiling(digits, private, EVALUATION, seed=0)
+    first = worth.ceiling(digits, private, EVALUATION, seed=0)
     assert {"accuracy_real", "accuracy_geometric", "accuracy_geometric_unflipped"} <= set(first)
     calls = []
     monkeypatch.setattr(utility, "train_classifier", lambda *a, **k: calls.append(a))
-    assert downstream.ceiling(digits, private, EVALUATION, seed=0) == first and not calls
+    assert worth.ceiling(digits, private, EVALUATION, seed=0) == first and not calls
     with pytest.raises((TypeError, AttributeError)):  # another seed has another ceiling
-        downstream.ceiling(digits, private, EVALUATION, seed=1)
+        worth.ceiling(digits, private, EVALUATION, seed=1)
     assert calls
 
 
 def test_without_tri_the_ceiling_is_the_real_images_alone(home, digits, private):
     plain = dataclasses.replace(EVALUATION, multiples=(), attacked=0)
-    metrics = downstream.ceiling(digits, private, plain, seed=0)
+    metrics = worth.ceiling(digits, private, plain, seed=0)
     assert set(metrics) == {"accuracy_real", "accuracy_deviation_real"}
 
 
 def test_the_judge_is_kept_and_is_right_about_real_images(home, digits, monkeypatch):
-    judge = downstream.judge(digits, EVALUATION.judge)
+    judge = worth.judge(digits, EVALUATION.judge)
     monkeypatch.setattr(utility, "train_classifier", None)
-    again = downstream.judge(digits, EVALUATION.judge)
+    again = worth.judge(digits, EVALUATION.judge)
     test = digits.test_images, digits.test_labels
     assert torch.equal(utility.predict(judge, test[0]), utility.predict(again, test[0]))
     assert utility.conditional_consistency(judge, *test) > 0.8
@@ -116,9 +117,9 @@ def test_the_judge_is_kept_and_is_right_about_real_images(home, digits, monkeypa
 
 
 def test_a_damaged_judge_is_trained_again(home, digits):
-    downstream.judge(digits, EVALUATION.judge)
+    worth.judge(digits, EVALUATION.judge)
     (path,) = (home / "runs" / "digits" / "baselines").glob("judge-*.npz")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.warns(UserWarning, match="damaged"):
-        downstream.judge(digits, EVALUATION.judge)
+        worth.judge(digits, EVALUATION.judge)
     assert path.stat().st_size > 100

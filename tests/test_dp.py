@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from opacus import GradSampleModule
 from torch import Tensor, nn
 
-from helpers import dp, models
+from helpers.models import networks
 from helpers.randomness import generator as stream
+from helpers.training import dp
 
 MODELS = ("vae", "gan", "ddpm")
 
@@ -29,7 +30,7 @@ class Batch:
 
     def __init__(self, name: str, scale: str, records: int, draws: int = 1):
         draw = stream(0, "test")
-        self.model = models.build(name, scale, classes=10, generator=draw)
+        self.model = networks.build(name, scale, classes=10, generator=draw)
         self.records, self.draws = records, draws
         images = torch.rand(records, 1, 28, 28, generator=draw)
         # Records of different contrast have gradients of different norms.

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import effects
-from helpers.effects import measures, training
-from helpers.effects.figures import PAIRS, both_forms
+from chapters import effects
+from chapters.effects import measures, training
+from chapters.effects.figures import PAIRS, both_forms
 
 ROWS = [f"D{i}" for i in range(1, 22)]
 QUOTED = re.compile(r"effects\.ipynb::(\w+):s`")

@@ -22,8 +22,10 @@ from pathlib import Path
 import distributed
 import pytest
 
-from helpers import datasets, execution, results, status, store, study
+from helpers import study
 from helpers.cli import main
+from helpers.data import datasets, files
+from helpers.study import compute, execute, results, status
 
 AXES = (["vae"], [0.5], [0, 1, 2], "smoke")
 COMMAND = ["study", "--dataset", "digits", "--models", "vae", "--sigmas", "0.5"]
@@ -43,7 +45,7 @@ def undisturbed(tmp_path_factory, cells):
     home = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NFL_HOME", str(home))
-        assert execution.run(reversed(cells), progress=False) == []
+        assert execute.run(reversed(cells), progress=False) == []
         results.collect(cells)
     return home
 
@@ -72,7 +74,7 @@ def expected(undisturbed):
 
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["distributed", "helpers.execution", "helpers.results"])
+FORKS.set_forkserver_preload(["distributed", "helpers.study.execute", "helpers.study.results"])
 
 
 def _study(home: Path, arguments: list[str]) -> None:
@@ -207,7 +209,7 @@ def test_a_scheduler_that_is_not_there_is_one_error_within_seconds(home, capsys)
     *_, said = capsys.readouterr().err.strip().splitlines()
     assert said.startswith("error: no Dask scheduler answers at tcp://127.0.0.1:9")
     with pytest.raises(ValueError, match="give its address as in tcp://host:8786"):
-        execution.run(study.grid("digits", *AXES), scheduler="nonsense", progress=False)
+        execute.run(study.grid("digits", *AXES), scheduler="nonsense", progress=False)
 
 
 # Damage
@@ -215,7 +217,7 @@ def test_a_scheduler_that_is_not_there_is_one_error_within_seconds(home, capsys)
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage"])
 def test_damaged_files_are_made_again(finished, cells, expected, damage):
-    folder = study.folder(cells[0], datasets.load("digits"))
+    folder = compute.folder(cells[0], datasets.load("digits"))
     results_folder = (finished / WHOLE).parent
     files = [folder / name for name in ("full.npz", "metrics.json", "arrays.npz")]
     files += [folder / "failed.json", finished / WHOLE, results_folder / "digits.json"]
@@ -236,18 +238,18 @@ def test_damaged_files_are_made_again(finished, cells, expected, damage):
 
 def finished_copy(path: Path, home: Path) -> bool:
     """Whether the archive can be read."""
-    return store.read_arrays(path) is not None
+    return files.read_arrays(path) is not None
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "arrays.npz"])
 def test_a_lost_file_of_a_finished_cell_costs_a_measurement_only(
     finished, cells, expected, name, monkeypatch
 ):
-    (study.folder(cells[0], datasets.load("digits")) / name).unlink()
-    monkeypatch.setattr(study, "train_role", None)
+    (compute.folder(cells[0], datasets.load("digits")) / name).unlink()
+    monkeypatch.setattr(compute, "train_role", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert execution.run(cells, progress=False) == []
+        assert execute.run(cells, progress=False) == []
     assert results.collect(cells).read_bytes() == expected
 
 
@@ -286,7 +288,7 @@ def test_a_full_disk_is_one_error_and_finished_cells_are_kept(
 ):
     disk("size=2m")
     shutil.copytree(undisturbed, home, dirs_exist_ok=True)
-    kept, lost = (study.folder(cell, datasets.load("digits")) for cell in cells[:2])
+    kept, lost = (compute.folder(cell, datasets.load("digits")) for cell in cells[:2])
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
     shutil.rmtree(lost)
     filler = home / "filler"
@@ -316,7 +318,7 @@ def test_a_file_that_may_not_grow_is_one_error_too(home, capsys):
 def test_a_read_only_store_answers_but_does_not_compute(disk, home, undisturbed, cells, capsys):
     disk("size=9m")
     shutil.copytree(undisturbed, home, dirs_exist_ok=True)
-    shutil.rmtree(study.folder(cells[0], datasets.load("digits")))
+    shutil.rmtree(compute.folder(cells[0], datasets.load("digits")))
     disk("remount,ro")
     assert main([*COMMAND, "--status"]) == 0
     rows = [row.split() for row in capsys.readouterr().out.splitlines()]
@@ -337,7 +339,7 @@ def test_a_data_folder_that_is_a_file_is_one_error(home, monkeypatch, capsys):
 
 def failing(error: Exception, seed: int = 0):
     """`run_cell` that fails with `error` for one seed, and keeps count."""
-    real = study.run_cell
+    real = compute.run_cell
 
     def run_cell(cell, *, device):
         run_cell.called += 1
@@ -352,7 +354,7 @@ def failing(error: Exception, seed: int = 0):
 @pytest.fixture
 def one_missing(finished, cells):
     """The finished study without its first cell."""
-    shutil.rmtree(study.folder(cells[0], datasets.load("digits")))
+    shutil.rmtree(compute.folder(cells[0], datasets.load("digits")))
     return finished
 
 
@@ -361,7 +363,7 @@ def test_a_failed_cell_is_named_and_tried_again_when_asked(
 ):
     run_cell = failing(ArithmeticError("metrics fid are\nnot finite"))
     with monkeypatch.context() as patch:
-        patch.setattr(study, "run_cell", run_cell)
+        patch.setattr(compute, "run_cell", run_cell)
         for attempt in (1, 2):  # the second time it is left alone, and named all the same
             assert main(COMMAND) == 1
             assert run_cell.called == 1
@@ -386,17 +388,17 @@ def test_a_failed_cell_is_named_and_tried_again_when_asked(
 )
 def test_what_a_machine_lacked_is_tried_again_by_every_run(one_missing, cells, monkeypatch, error):
     run_cell = failing(error)
-    monkeypatch.setattr(study, "run_cell", run_cell)
+    monkeypatch.setattr(compute, "run_cell", run_cell)
     for times in (1, 2):
-        (failure,) = execution.run(cells, progress=False)
+        (failure,) = execute.run(cells, progress=False)
         assert failure.cell == cells[0] and run_cell.called == times
 
 
 def test_a_failing_cell_does_not_stop_the_others(home, cells, monkeypatch):
-    monkeypatch.setattr(study, "run_cell", failing(RuntimeError("no luck with seed 0")))
-    (failure,) = execution.run(cells[:2], progress=False)
-    assert failure == execution.Failure(cells[0], "RuntimeError: no luck with seed 0")
-    assert study.read_record(cells[1], datasets.load("digits")) is not None
+    monkeypatch.setattr(compute, "run_cell", failing(RuntimeError("no luck with seed 0")))
+    (failure,) = execute.run(cells[:2], progress=False)
+    assert failure == execute.Failure(cells[0], "RuntimeError: no luck with seed 0")
+    assert compute.read_record(cells[1], datasets.load("digits")) is not None
 
 
 # Status
@@ -409,7 +411,7 @@ def test_status_tells_done_running_failed_and_missing(finished, cells, capsys):
         (place.path / f"{place.roles[-1]}.npz").unlink()
     beat = status.heartbeat_path(running.path)
     beat.write_text("{}")
-    store.write_json(
+    files.write_json(
         failed.path / "failed.json", {"cause": "bad luck", "key": failed.key, "lasting": True}
     )
     command = [*COMMAND[:-2], "--seeds", "0", "1", "2", "3", "--scale", "smoke", "--status"]
@@ -418,7 +420,7 @@ def test_status_tells_done_running_failed_and_missing(finished, cells, capsys):
     assert answer["counts"] == {"done": 1, "running": 1, "failed": 1, "missing": 1}
     kept = len(done.roles) - 1
     assert [len(each["roles"]) for each in answer["cells"]] == [kept + 1, kept, kept, 0]
-    record = store.read_json(done.path / "metrics.json")
+    record = files.read_json(done.path / "metrics.json")
     per_role = record["training_core_seconds"] / len(done.roles)
     left = 3 * record["core_seconds"] - 2 * kept * per_role
     assert answer["core_seconds_left"] == pytest.approx(left, abs=0.1)
@@ -452,7 +454,7 @@ def test_what_is_collected_is_done_though_the_store_is_gone(
     shutil.rmtree(finished / "runs")
     run_cell = failing(RuntimeError("computed again"), seed=1)
     with monkeypatch.context() as patch:
-        patch.setattr(study, "run_cell", run_cell)
+        patch.setattr(compute, "run_cell", run_cell)
         assert main(COMMAND) == 0
         assert main([*COMMAND, "--status"]) == 0
         *_, total, left = capsys.readouterr().out.splitlines()
@@ -466,7 +468,7 @@ def test_what_is_collected_is_done_though_the_store_is_gone(
         assert "none is finished" not in capsys.readouterr().out
     assert main([*COMMAND, "--retry-failed"]) == 0
     assert (committed / "digits.csv").read_bytes() == expected
-    assert [study.folder(cell, datasets.load("digits")).exists() for cell in cells] == [0, 1, 0]
+    assert [compute.folder(cell, datasets.load("digits")).exists() for cell in cells] == [0, 1, 0]
 
 
 def test_an_estimate_without_a_finished_cell_says_so(home, capsys):

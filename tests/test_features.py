@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import assets, datasets, features
+from helpers.data import assets, datasets
+from helpers.metrics import features
 
 IMAGES = datasets.holdout(datasets.load("digits"), 1).images[:3]
 

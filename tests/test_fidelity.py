@@ -16,7 +16,7 @@ from torchmetrics.functional.image import (
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
-from helpers import fidelity
+from helpers.metrics import fidelity
 
 
 def rng(seed=0):

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from helpers import figures, pictures, presets, results, study
+from helpers import study
+from helpers.report import figures, pictures
+from helpers.study import results
+from helpers.study.cell import LEVELS, MODELS
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def test_curves_show_the_ceiling_and_chance_of_the_data_set(found):
 def test_labels_below_an_axis_do_not_touch(columns, monkeypatch):
     """All six levels of the committed study, in the two widths that the chapters use."""
     monkeypatch.delenv("NFL_HOME", raising=False)
-    cells = study.grid("mnist", presets.MODELS, presets.LEVELS, [0], "compact")
+    cells = study.grid("mnist", MODELS, LEVELS, [0], "compact")
     with plt.rc_context():
         figures.style()
         figure = figures.curves(results.obtain(cells), ["fid"] * columns, columns=columns)

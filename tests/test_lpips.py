@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
-from helpers import assets, fidelity, lpips
+from helpers.data import assets
+from helpers.metrics import fidelity, lpips
 
 
 def rng(seed=0):

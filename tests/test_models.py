@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers import models, presets, training
-from helpers.datasets import Sample
+from helpers.data.datasets import Sample
+from helpers.models import families, networks, presets
 from helpers.models.ddpm import amplitudes, ancestral, ddim
+from helpers.models.families import FAMILIES
 from helpers.models.gan import FixedSchedule, LossGapSchedule
+from helpers.training import fit
 
-NAMES = tuple(presets.MODELS)
+NAMES = tuple(FAMILIES)
 CLASSES = 10
 
 
@@ -21,7 +23,7 @@ def stream(seed: int = 0) -> torch.Generator:
 
 
 def build(name: str, scale: str = "smoke", classes: int = CLASSES):
-    return models.build(name, scale, classes=classes, generator=stream())
+    return networks.build(name, scale, classes=classes, generator=stream())
 
 
 def records(n: int, classes: int = CLASSES) -> Sample:
@@ -37,7 +39,7 @@ def records(n: int, classes: int = CLASSES) -> Sample:
 )
 def test_paper_scale_noises_the_authors_number_of_parameters(name, parameters):
     model = build(name, "paper")
-    assert models.count_parameters(model.noised) == parameters
+    assert networks.count_parameters(model.noised) == parameters
     batch = records(2)
     randomness = model.randomness(2, generator=stream())
     assert model.losses(batch.images, batch.labels, randomness).shape == (2,)
@@ -46,7 +48,7 @@ def test_paper_scale_noises_the_authors_number_of_parameters(name, parameters):
 @pytest.mark.parametrize("classes", [4, 10, 11])
 def test_compact_models_noise_the_same_number_of_parameters_within_ten_percent(classes):
     built = [build(name, "compact", classes) for name in NAMES]
-    sizes = [models.count_parameters(model.noised) for model in built]
+    sizes = [networks.count_parameters(model.noised) for model in built]
     assert max(sizes) <= 1.1 * min(sizes)
 
 
@@ -54,10 +56,12 @@ def test_compact_models_noise_the_same_number_of_parameters_within_ten_percent(c
 @pytest.mark.parametrize(("width", "factor"), [("quarter", 0.25), ("4x", 4), ("16x", 16)])
 def test_variants_noise_a_stated_multiple_of_the_parameters(name, width, factor):
     wider, plain = build(f"{name}-{width}", "compact"), build(name, "compact")
-    ratio = models.count_parameters(wider.noised) / models.count_parameters(plain.noised)
+    ratio = networks.count_parameters(wider.noised) / networks.count_parameters(plain.noised)
     assert ratio == pytest.approx(factor, rel=0.1)
     if name == "gan":
-        assert models.count_parameters(wider.generator) == models.count_parameters(plain.generator)
+        assert networks.count_parameters(wider.generator) == networks.count_parameters(
+            plain.generator
+        )
 
 
 def test_a_variant_exists_at_the_scale_compact_only():
@@ -202,9 +206,9 @@ def test_labels_are_dropped_with_the_preset_s_probability():
 
 def trained_generator(present: bool, labels: str) -> torch.Tensor:
     """The generator's weights after training at sigma 1000 with or without the one query record."""
-    preset = presets.preset("gan", "smoke")
+    preset = families.preset("gan", "smoke")
     option = replace(preset, labels=labels)
-    model = models.build("gan", "smoke", classes=CLASSES, generator=stream(), preset=option)
+    model = networks.build("gan", "smoke", classes=CLASSES, generator=stream(), preset=option)
     everyone = records(19, CLASSES - 1)  # classes 0 to 8; the query is the only record of class 9
     query = Sample(
         torch.rand(1, 1, 28, 28, generator=stream(2)), torch.tensor([9]), torch.tensor([19])
@@ -212,16 +216,16 @@ def trained_generator(present: bool, labels: str) -> torch.Tensor:
     chosen = (
         Sample(*(torch.cat(p) for p in zip(everyone, query, strict=True))) if present else everyone
     )
-    training.fit(model, chosen, arm="dp", sigma=1000.0, training=preset.training, slots=20, seed=0)
+    fit.fit(model, chosen, arm="dp", sigma=1000.0, training=preset.training, slots=20, seed=0)
     return model.generator[0].weight.detach().clone()
 
 
 def test_the_generator_does_not_learn_which_labels_are_private():
     """At sigma 1000 the discriminator's update is noise. With public labels, victim and ablated
     generators then agree; with the batch's labels the query's class can be read off (defect D3)."""
-    preset = presets.preset("gan", "smoke")
+    preset = families.preset("gan", "smoke")
     column = preset.latent + 9
-    start = models.build("gan", "smoke", classes=CLASSES, generator=stream()).generator[0].weight
+    start = networks.build("gan", "smoke", classes=CLASSES, generator=stream()).generator[0].weight
     victim, ablated = (trained_generator(present, "uniform") for present in (True, False))
     moved = [(w - start)[:, column].abs().max().item() > 0 for w in (victim, ablated)]
     assert moved == [True, True]

@@ -12,8 +12,8 @@ import json
 import pandas as pd
 import pytest
 
-from helpers import claims, results
-from helpers.study import Cell
+from chapters import claims
+from helpers.study import Cell, results
 
 DATASETS = ("mnist", "octmnist", "organamnist")
 

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
-from helpers.density import preservation, truth
+from chapters.density import preservation, truth
 
 
 def places(n, seed=0):

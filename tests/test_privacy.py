@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from helpers import privacy
+from helpers.metrics import plane, privacy
 
 
 def rng(seed=0):
@@ -22,7 +22,7 @@ def gaussian_ratios(n, d, k, runs=100, narrow=1 / 3):
     """Estimates at the common mean of N(0, narrow^2 I) against N(0, I); truth d ln(1/narrow)."""
     random = np.random.default_rng(n * d * k)
     return [
-        privacy.log_density_ratio(
+        plane.log_density_ratio(
             narrow * random.standard_normal((n, d)), random.standard_normal((n, d)), np.zeros(d), k
         )
         for _ in range(runs)
@@ -42,18 +42,16 @@ def test_density_ratio_of_gaussians_is_recovered(n, d, k):
 def test_the_papers_form_lacks_the_dimension_factor():
     random = np.random.default_rng(0)
     a, b = random.standard_normal((500, 2)), 3 * random.standard_normal((500, 2))
-    full = privacy.epsilon_hat(a, b, np.zeros(2), k=5)
-    assert full == pytest.approx(2 * privacy.epsilon_hat_paper(a, b, np.zeros(2), k=5))
-    assert full == abs(privacy.log_density_ratio(a, b, np.zeros(2), k=5))
+    full = plane.epsilon_hat(a, b, np.zeros(2), k=5)
+    assert full == pytest.approx(2 * plane.epsilon_hat_paper(a, b, np.zeros(2), k=5))
+    assert full == abs(plane.log_density_ratio(a, b, np.zeros(2), k=5))
 
 
 def test_set_sizes_are_accounted_for():
     points = np.random.default_rng(0).standard_normal((3000, 2))
     # The first set is a third of the second: the density is the same, the k-th distance is not.
     ratios = [
-        privacy.log_density_ratio(
-            np.random.default_rng(s).permutation(points)[:1000], points, [0, 0]
-        )
+        plane.log_density_ratio(np.random.default_rng(s).permutation(points)[:1000], points, [0, 0])
         for s in range(20)
     ]
     assert np.mean(ratios) == pytest.approx(0, abs=0.15)
@@ -62,15 +60,15 @@ def test_set_sizes_are_accounted_for():
 def test_swapping_the_sets_flips_the_sign():
     random = np.random.default_rng(0)
     a, b = random.standard_normal((50, 2)), random.standard_normal((70, 2))
-    there, back = (privacy.log_density_ratio(*pair, [0.1, 0.2]) for pair in ((a, b), (b, a)))
+    there, back = (plane.log_density_ratio(*pair, [0.1, 0.2]) for pair in ((a, b), (b, a)))
     assert there == pytest.approx(-back)
 
 
 def test_scale_shift_and_order_do_not_matter():
     random = np.random.default_rng(0)
     a, b, q = random.standard_normal((50, 2)), random.standard_normal((70, 2)), np.ones((1, 2))
-    value = privacy.log_density_ratio(a, b, q)
-    moved = privacy.log_density_ratio(50 * a[::-1] + 7, 50 * b[::-1] + 7, 50 * q + 7)
+    value = plane.log_density_ratio(a, b, q)
+    moved = plane.log_density_ratio(50 * a[::-1] + 7, 50 * b[::-1] + 7, 50 * q + 7)
     assert moved == pytest.approx(value, rel=1e-9)
 
 
@@ -79,18 +77,18 @@ def test_duplicates_of_the_query_give_a_large_finite_ratio():
     a, b = random.standard_normal((100, 2)), random.standard_normal((100, 2))
     collapsed = a.copy()
     collapsed[:30] = 0.5
-    ratio = privacy.log_density_ratio(collapsed, b, [0.5, 0.5])
-    assert 10 < ratio < 2 * math.log(1 / privacy.RESOLUTION) + 1
+    ratio = plane.log_density_ratio(collapsed, b, [0.5, 0.5])
+    assert 10 < ratio < 2 * math.log(1 / plane.RESOLUTION) + 1
     # Fewer duplicates than neighbours: no zero distance, an ordinary estimate.
     few = a.copy()
     few[:3] = 0.5
-    assert abs(privacy.log_density_ratio(few, b, [0.5, 0.5])) < 2
+    assert abs(plane.log_density_ratio(few, b, [0.5, 0.5])) < 2
 
 
 def test_two_sets_collapsed_on_the_query_differ_by_nothing():
     same = np.full((30, 2), 4.0)
-    assert privacy.log_density_ratio(same, same, [4.0, 4.0]) == 0
-    assert privacy.log_density_ratio(same, same, [1.0, 4.0]) == 0
+    assert plane.log_density_ratio(same, same, [4.0, 4.0]) == 0
+    assert plane.log_density_ratio(same, same, [1.0, 4.0]) == 0
 
 
 @pytest.mark.parametrize(
@@ -106,7 +104,7 @@ def test_two_sets_collapsed_on_the_query_differ_by_nothing():
 )
 def test_density_ratio_refuses(victim, query, k, message):
     with pytest.raises(ValueError, match=message):
-        privacy.log_density_ratio(victim, np.zeros((10, 2)), query, k)
+        plane.log_density_ratio(victim, np.zeros((10, 2)), query, k)
 
 
 def test_nearest_distances_are_exact_in_any_batch():
@@ -219,10 +217,10 @@ def test_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
     random, covered = np.random.default_rng(0), 0
     for seed in range(60):
         a, b = random.standard_normal((300, 2)) / 2, random.standard_normal((300, 2))
-        interval = privacy.log_density_ratio_interval(
+        interval = plane.log_density_ratio_interval(
             a, b, [0, 0], generator=rng(seed), resamples=100
         )
-        assert interval.mean == privacy.log_density_ratio(a, b, [0, 0])
+        assert interval.mean == plane.log_density_ratio(a, b, [0, 0])
         covered += interval.low <= 2 * math.log(2) <= interval.high
     assert 0.75 <= covered / 60 <= 1
 
@@ -230,11 +228,11 @@ def test_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
 def test_null_tells_a_leak_from_chance():
     random = np.random.default_rng(0)
     ablated, queries = random.standard_normal((6, 200, 2)), random.standard_normal((6, 2)) / 2
-    null = privacy.null_log_density_ratios(ablated, queries)
+    null = plane.null_log_density_ratios(ablated, queries)
     assert len(null) == 30
     assert abs(np.mean(null)) < 0.2
-    leak = privacy.log_density_ratio(queries[0] + ablated[0] / 5, ablated[0], queries[0])
-    assert privacy.leak_p_value(leak, null) == 1 / 31
-    assert privacy.leak_p_value(0.0, null) == 1
+    leak = plane.log_density_ratio(queries[0] + ablated[0] / 5, ablated[0], queries[0])
+    assert plane.leak_p_value(leak, null) == 1 / 31
+    assert plane.leak_p_value(0.0, null) == 1
     with pytest.raises(ValueError, match="two or more seeds"):
-        privacy.null_log_density_ratios(ablated[:1], queries[:1])
+        plane.null_log_density_ratios(ablated[:1], queries[:1])

@@ -9,9 +9,9 @@ import pytest
 # Pages that fifty turns of allocating and filling 40 MB touch for the first time.
 COUNT = """
 import resource, sys, torch
-from helpers import process
+from helpers.study import host
 if sys.argv[1] == "keep":
-    assert process.keep_freed()
+    assert host.keep_freed()
 torch.set_num_threads(1)
 torch.ones(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KernelDensity
 
-from helpers.density import ratios
+from chapters.density import ratios
 
 NAMES = list(ratios.ESTIMATORS)
 

@@ -3,9 +3,13 @@
 import pytest
 import torch
 
-from helpers import datasets, references, study
+from helpers import study
+from helpers.data import datasets
+from helpers.models import references
+from helpers.models.families import REFERENCES
 from helpers.randomness import generator as stream
-from helpers.study import Cell
+from helpers.study import Cell, compute
+from helpers.study.cell import NO_ARM
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +80,12 @@ def test_means_do_not_vary_within_a_class(digits, sets):
 
 
 def test_a_reference_cell_has_no_arm_and_a_model_has_one():
-    cells = study.grid("digits", references.NAMES, ["sgd", 0.1], [0, 1], "smoke")
-    assert len(cells) == 6 and {cell.arm for cell in cells} == {study.NO_ARM}
+    cells = study.grid("digits", REFERENCES, ["sgd", 0.1], [0, 1], "smoke")
+    assert len(cells) == 6 and {cell.arm for cell in cells} == {NO_ARM}
     with pytest.raises(ValueError, match="copies is not trained: its arm is 'none'"):
         Cell("digits", "copies", "sgd", 0.0, 0, "smoke")
     with pytest.raises(ValueError, match="arm 'none' is unknown"):
-        Cell("digits", "vae", study.NO_ARM, 0.0, 0, "smoke")
+        Cell("digits", "vae", NO_ARM, 0.0, 0, "smoke")
 
 
 def test_copies_score_worst_and_real_images_best_on_every_privacy_measure(tmp_path, monkeypatch):
@@ -96,8 +100,8 @@ def test_copies_score_worst_and_real_images_best_on_every_privacy_measure(tmp_pa
         "epsilon_lower",
     )
     copies, _, real = (
-        study.run_cell(cell)["metrics"]
-        for cell in study.grid("digits", references.NAMES, ["sgd"], [0], "quick")
+        compute.run_cell(cell)["metrics"]
+        for cell in study.grid("digits", REFERENCES, ["sgd"], [0], "quick")
     )
     for name in names:
         assert copies[name] > real[name], name

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers import notebook, tables
-from helpers.statistics import mean_interval
+from helpers import notebook
+from helpers.metrics.statistics import mean_interval
+from helpers.report import tables
 
 
 def test_the_interval_is_students():

@@ -8,7 +8,9 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from helpers import gradcam, presets, robustness, utility
+from helpers.metrics import robustness, utility
+from helpers.metrics.evaluation import ClassifierPreset
+from helpers.report import gradcam
 
 
 def rng(seed=0):
@@ -26,7 +28,7 @@ def bars(n, seed=0):
 
 @pytest.fixture(scope="module")
 def classifier():
-    preset = presets.Classifier((8, 16, 16), steps=60, batch_size=32, learning_rate=3e-3)
+    preset = ClassifierPreset((8, 16, 16), steps=60, batch_size=32, learning_rate=3e-3)
     return utility.train_classifier(*bars(90), 3, preset=preset, generator=rng())
 
 
@@ -92,7 +94,7 @@ def test_grad_cam_points_at_the_bar(classifier):
 
 
 def test_with_a_mean_over_the_plane_it_is_grad_cam():
-    preset = presets.Classifier((8, 16), steps=20, batch_size=32, pooled=True)
+    preset = ClassifierPreset((8, 16), steps=20, batch_size=32, pooled=True)
     pooled = utility.train_classifier(*bars(30), 3, preset=preset, generator=rng())
     images, labels = bars(6, seed=3)
     with GradCAM(pooled, [pooled.body[-1]]) as cam:

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from helpers import presets, results, sizes, study
+from chapters import sizes
+from helpers import study
+from helpers.study import compute, results
+from helpers.study.cell import MODELS, SEEDS
 
 METRICS = ["noised_parameters", "fid"]
 
@@ -17,7 +20,7 @@ METRICS = ["noised_parameters", "fid"]
 def frame():
     """Three families whose FID is a height of their own plus 5 per quadrupling, two seeds."""
     rows = []
-    for height, family in zip((100.0, 70.0, 40.0), presets.MODELS, strict=True):
+    for height, family in zip((100.0, 70.0, 40.0), MODELS, strict=True):
         for place, factor in enumerate(sizes.FACTORS):
             [model] = sizes.names([family], [factor])
             for seed in (0, 1):
@@ -57,7 +60,7 @@ def test_a_seed_that_some_size_lacks_is_left_out(frame):
 
 
 def test_a_single_size_has_no_step(frame):
-    alone = frame[frame["model"].isin(presets.MODELS)]
+    alone = frame[frame["model"].isin(MODELS)]
     assert sizes.steps(alone, "fid").empty
     assert list(sizes.split(alone, ["fid"]).columns) == ["at equal size"]
 
@@ -95,8 +98,8 @@ def test_the_chapters_numbers_are_those_of_the_committed_results(monkeypatch):
         for o in outputs
         if "scrapbook" in o.get("metadata", {})
     }
-    monkeypatch.setattr(study, "run_cell", None)  # nothing may be computed
-    models = sizes.names(list(presets.MODELS), list(sizes.FACTORS))
+    monkeypatch.setattr(compute, "run_cell", None)  # nothing may be computed
+    models = sizes.names(list(MODELS), list(sizes.FACTORS))
     frame = results.obtain(study.grid("mnist", models, [0.2], [0], "compact")).frame
     assert glued == {f"size_{name}": value for name, value in sizes.answers(frame).items()}
     assert len(glued) == 11
@@ -105,8 +108,8 @@ def test_the_chapters_numbers_are_those_of_the_committed_results(monkeypatch):
     for family, fid in found["fid"].groupby("family", observed=True):
         assert fid[family][["1/4", "1", "4"]].is_monotonic_decreasing
     spread = _spread_between_seeds("fid")
-    rises = {family: glued[f"size_fid_rise_{family}"] for family in presets.MODELS}
-    assert [f for f in presets.MODELS if rises[f] > spread[f]] == ["gan"]
+    rises = {family: glued[f"size_fid_rise_{family}"] for family in MODELS}
+    assert [f for f in MODELS if rises[f] > spread[f]] == ["gan"]
     assert found["accuracy"]["gan"].idxmin() == found["accuracy"]["ddpm"].idxmin() == "1/4"
     shown = found["conditional_consistency"]
     assert shown["vae"].idxmax() == shown["gan"].idxmax() == "1"
@@ -123,7 +126,7 @@ def test_the_chapters_numbers_are_those_of_the_committed_results(monkeypatch):
 
 def _spread_between_seeds(metric):
     """The range over the study's seeds, by family, at the level and the size of the chapter."""
-    grid = study.grid("mnist", presets.MODELS, [0.2], presets.SEEDS, "compact")
+    grid = study.grid("mnist", MODELS, [0.2], SEEDS, "compact")
     frame = results.obtain(grid).frame
     per_family = frame[frame["metric"] == metric].groupby("model")["value"]
     return per_family.max() - per_family.min()

@@ -10,7 +10,8 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from helpers import results, study
+from helpers import study
+from helpers.study import compute, results
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -71,7 +72,7 @@ def test_two_slices_at_once_add_up_to_the_grid(root, tmp_path, monkeypatch):
                 said, _ = process.communicate(timeout=600)
                 assert process.returncode == 0, said.decode()
     monkeypatch.setenv("NFL_HOME", str(tmp_path))
-    monkeypatch.setattr(study, "run_cell", None)  # nothing is left to compute
+    monkeypatch.setattr(compute, "run_cell", None)  # nothing is left to compute
     cells = study.grid("digits", ["vae"], [0.5], [0, 1], "smoke")
     assert set(results.obtain(cells).frame["seed"]) == {0, 1}
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from helpers.privacy import ecdf_ks
-from helpers.statistics import bootstrap_interval, mean_interval
+from helpers.metrics.privacy import ecdf_ks
+from helpers.metrics.statistics import bootstrap_interval, mean_interval
 
 
 def test_t_interval_of_three_seeds_covers_nine_times_in_ten():

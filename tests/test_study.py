@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import datasets, evaluation, execution, presets, results, study
+from helpers import study
+from helpers.data import datasets
+from helpers.metrics import measures
+from helpers.metrics.evaluation import EVALUATIONS
+from helpers.models import families, presets
+from helpers.models.families import FAMILIES
 from helpers.randomness import generator as stream
-from helpers.study import Cell
+from helpers.study import Cell, compute, execute, results
+from helpers.study.cell import ROLES, parse_sigma
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def test_a_grid_is_the_product_of_its_axes_in_a_stable_order():
 @pytest.mark.parametrize("sigma", [-0.1, 0, "0", float("nan"), float("inf"), "sdg", None])
 def test_a_sigma_that_is_no_level_is_refused(sigma):
     with pytest.raises(ValueError, match="'sgd', 'clipped' or a number > 0"):
-        study.parse_sigma(sigma)
+        parse_sigma(sigma)
 
 
 @pytest.mark.parametrize(
@@ -57,18 +63,18 @@ def test_keys_follow_the_data_and_the_cell():
 
 def test_a_measurement_change_keeps_the_trainings(monkeypatch):
     before = CELL.training_key("a"), CELL.measurement_key("a")
-    monkeypatch.setattr(evaluation, "VERSION", evaluation.VERSION + 1)
+    monkeypatch.setattr(measures, "VERSION", measures.VERSION + 1)
     assert CELL.training_key("a") == before[0] and CELL.measurement_key("a") != before[1]
 
 
 def test_a_cell_is_computed_once_and_then_read(home, monkeypatch):
-    first = study.run_cell(CELL)
+    first = compute.run_cell(CELL)
 
     def refuse(*args, **kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(study, "train_role", refuse)
-    assert study.run_cell(CELL) == first
+    monkeypatch.setattr(compute, "train_role", refuse)
+    assert compute.run_cell(CELL) == first
     assert {"fd_lite0", "epsilon_hat", "accuracy", "accuracy_real", "epsilon_1e-3"} <= set(
         first["metrics"]
     )
@@ -76,7 +82,7 @@ def test_a_cell_is_computed_once_and_then_read(home, monkeypatch):
 
 def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
     trained = []
-    real = study.train_role
+    real = compute.train_role
 
     def interrupted(cell, records, **others):
         if len(trained) == 2:
@@ -84,23 +90,23 @@ def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
         trained.append(len(records.images))
         return real(cell, records, **others)
 
-    monkeypatch.setattr(study, "train_role", interrupted)
+    monkeypatch.setattr(compute, "train_role", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        study.run_cell(CELL)
+        compute.run_cell(CELL)
     monkeypatch.setattr(
-        study,
+        compute,
         "train_role",
         lambda cell, records, **others: trained.append(0) or real(cell, records, **others),
     )
-    resumed = study.run_cell(CELL)
+    resumed = compute.run_cell(CELL)
     assert trained == [100, 91, 0, 0]  # full, victim; then only the other two were missing
-    shutil.rmtree(study.runs_root())
-    monkeypatch.setattr(study, "train_role", real)
-    assert study.run_cell(CELL)["metrics"] == resumed["metrics"]
+    shutil.rmtree(compute.runs_root())
+    monkeypatch.setattr(compute, "train_role", real)
+    assert compute.run_cell(CELL)["metrics"] == resumed["metrics"]
 
 
 def test_collected_results_need_no_data_set(home, monkeypatch):
-    execution.run([CELL], progress=False)
+    execute.run([CELL], progress=False)
     results.collect([CELL])
     monkeypatch.setattr(datasets, "load", lambda name: pytest.fail("asked for the data set"))
     found = results.obtain([CELL])
@@ -110,7 +116,7 @@ def test_collected_results_need_no_data_set(home, monkeypatch):
 
 def test_results_of_other_presets_are_not_read_as_current(home, monkeypatch):
     results.obtain([CELL])
-    monkeypatch.setattr(evaluation, "VERSION", evaluation.VERSION + 1)
+    monkeypatch.setattr(measures, "VERSION", measures.VERSION + 1)
     assert results._collected(results.results_root("smoke"), "digits") == {}
 
 
@@ -124,53 +130,53 @@ def test_results_of_other_images_are_not_mixed(home):
 
 def test_a_metric_that_is_no_number_fails_the_cell():
     with pytest.raises(ValueError, match="fid are not finite"):
-        evaluation.check_metrics({"fid": float("nan"), "accuracy": 0.5})
+        measures.check_metrics({"fid": float("nan"), "accuracy": 0.5})
 
 
 def test_roles_share_their_weights_and_draws(home):
     """A run on the same records under another role's name is the same run (defect D10)."""
     data = datasets.load("digits")
     records = datasets.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
-    one, two = (study.train_role(CELL, records, classes=10) for _ in range(2))
+    one, two = (compute.train_role(CELL, records, classes=10) for _ in range(2))
     assert np.array_equal(one["images"], two["images"])
 
 
 def test_a_private_cell_reports_its_accountant(home):
-    metrics = study.accounted(CELL, classes=10)
+    metrics = compute.accounted(CELL, classes=10)
     assert 0 < metrics["epsilon_1e-3"] < metrics["epsilon_1e-5"]
     size = metrics["noised_parameters"]
     assert metrics["noise_to_signal"] == pytest.approx(0.5 * size**0.5 / 100)
-    plain = study.accounted(Cell("digits", "vae", "sgd", 0.0, 0, "smoke"), classes=10)
+    plain = compute.accounted(Cell("digits", "vae", "sgd", 0.0, 0, "smoke"), classes=10)
     assert not any(name.startswith("epsilon") for name in plain)
 
 
 def test_presets_exist_for_every_model_and_scale():
-    for model in presets.MODELS:
+    for model in FAMILIES:
         for scale in presets.SCALES:
-            assert presets.preset(model, scale).training.steps > 0
-            assert presets.EVALUATIONS[scale].per_class > 0
+            assert families.preset(model, scale).training.steps > 0
+            assert EVALUATIONS[scale].per_class > 0
 
 
 @pytest.mark.parametrize("epsilon", [1, 10, 100])
 def test_a_guarantee_is_kept_and_hardly_exceeded(epsilon):
-    for cell in study.guaranteed("mnist", presets.MODELS, [epsilon], [0], "compact"):
-        reached = study.accounted(cell, classes=10)["epsilon_1e-3"]
+    for cell in study.guaranteed("mnist", FAMILIES, [epsilon], [0], "compact"):
+        reached = compute.accounted(cell, classes=10)["epsilon_1e-3"]
         assert 0.97 * epsilon < reached <= epsilon
 
 
 def test_only_the_main_models_on_digits_have_the_second_neighbor_variant():
-    assert CELL.roles == study.ROLES
+    assert CELL.roles == ROLES
     for other in (("octmnist", "vae"), ("mnist", "gan-authors")):
         assert Cell(*other, "sgd", 0.0, 0, "compact").roles == ("full", "victim", "ablated")
 
 
 def test_what_is_available_is_of_the_grid_and_nothing_is_computed(home, monkeypatch):
-    monkeypatch.setattr(study, "run_role", None)
+    monkeypatch.setattr(compute, "run_role", None)
     assert results.available("digits", "smoke") is None
     monkeypatch.undo()
     of_the_grid, extra = study.grid("digits", ["vae"], [0.1, 0.7], [0], "smoke")
     for cell in (of_the_grid, extra):
-        study.run_cell(cell)
+        compute.run_cell(cell)
     results.collect([of_the_grid, extra])
     assert results.available("digits", "smoke").cells == [of_the_grid]
 
@@ -184,21 +190,21 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
 
     dataset = datasets.load("digits")
     sets = datasets.neighbours(dataset, 10, generator=stream(0, "few-shot"))
-    monkeypatch.setattr(study, "train_role", watch)
+    monkeypatch.setattr(compute, "train_role", watch)
     for role in ("full", "omitted"):
         with pytest.raises(KeyboardInterrupt):
-            study.run_role(CELL, dataset, sets, role, device=None)
+            compute.run_role(CELL, dataset, sets, role, device=None)
     (full, none), (omitted, places) = seen[100], seen[99]
     assert none is None and torch.equal(full[places], omitted)
     assert sets.query.index.item() not in omitted
 
 
 def test_a_trained_model_comes_back_from_its_weights(home):
-    run = study.train_role(
+    run = compute.train_role(
         CELL,
         datasets.few_shot(datasets.load("digits"), 10, generator=stream(0, "few-shot")),
         classes=10,
     )
-    model = study.trained_model(CELL, run, classes=10)
+    model = compute.trained_model(CELL, run, classes=10)
     images = model.sample(torch.from_numpy(run["labels"]), generator=stream(0, "samples"))
     assert np.array_equal((images[:, 0] * 255).round().byte().numpy(), run["images"])

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import store, study, tables
-from helpers.results import Results
+from helpers import study
+from helpers.data import files
+from helpers.report import tables
+from helpers.study.results import Results
 
 ROW = dict(dataset="digits", scale="smoke")
 
@@ -45,7 +47,7 @@ def results(folder, points, ratios, levels=("sgd",)):
     cells = study.grid("digits", ["vae"], list(levels), range(len(ratios)), "smoke")
     for cell, sample in zip(cells, points, strict=True):
         arrays = {"points_ablated": sample, "points_omitted": sample}
-        store.write_arrays(folder / f"{cell.name}.npz", arrays | {"points_query": np.zeros((1, 2))})
+        files.write_arrays(folder / f"{cell.name}.npz", arrays | {"points_query": np.zeros((1, 2))})
     values = {"log_density_ratio": ratios, "log_density_ratio_one_of_ten": ratios}
     return Results(cells, frame({("vae", "sgd"): values}), {}, folder)
 

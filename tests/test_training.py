@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import models, presets, training
-from helpers.datasets import Sample
+from helpers.data.datasets import Sample
+from helpers.models import families, networks, presets
+from helpers.models.families import FAMILIES
+from helpers.training import fit as training
 
-NAMES = tuple(presets.MODELS)
+NAMES = tuple(FAMILIES)
 CLASSES = 4
 SLOTS = 8
 
@@ -25,8 +27,8 @@ def records(n: int = SLOTS) -> Sample:
 
 def fit(name: str, *, arm="sgd", sigma=0.0, n=SLOTS, seed=0, slots=SLOTS, places=None, **changes):
     """A smoke-scale model trained on `n` records; `changes` are to its `presets.Training`."""
-    preset = presets.preset(name, "smoke")
-    model = models.build(name, "smoke", classes=CLASSES, generator=stream(seed))
+    preset = families.preset(name, "smoke")
+    model = networks.build(name, "smoke", classes=CLASSES, generator=stream(seed))
     options = replace(preset.training, **changes)
     data = records(n)
     where = {"slots": slots, "places": places}
@@ -51,7 +53,7 @@ def test_without_clipping_or_noise_all_arms_are_the_same_training(name):
     """Defect D2: the authors' sigma = 0 is another algorithm than their sigma > 0."""
     wide = {"max_grad_norm": 1e6}
     plain = weights(fit(name, arm="sgd", **wide).model)
-    start = weights(models.build(name, "smoke", classes=CLASSES, generator=stream()))
+    start = weights(networks.build(name, "smoke", classes=CLASSES, generator=stream()))
     for arm, sigma in (("clipped", 0.0), ("dp", 1e-20)):
         other = weights(fit(name, arm=arm, sigma=sigma, **wide).model)
         assert (other - plain).norm() < 1e-3 * (plain - start).norm()
@@ -79,7 +81,7 @@ def test_victim_and_ablated_share_noise_and_draws(name):
     victim, ablated = (
         weights(fit(name, arm="dp", sigma=1e4, n=n).model) for n in (SLOTS, SLOTS - 1)
     )
-    start = weights(models.build(name, "smoke", classes=CLASSES, generator=stream()))
+    start = weights(networks.build(name, "smoke", classes=CLASSES, generator=stream()))
     assert (victim - ablated).norm() < 0.02 * (victim - start).norm()
 
 
@@ -92,7 +94,7 @@ def test_a_record_s_draws_depend_on_its_slot_alone():
         return type(model).losses(model, images, labels, randomness)
 
     for n in (SLOTS, SLOTS - 1):
-        model = models.build("ddpm", "smoke", classes=CLASSES, generator=stream())
+        model = networks.build("ddpm", "smoke", classes=CLASSES, generator=stream())
         model.losses = losses
         options = presets.Training(steps=1, learning_rate=1e-3, draws=2)
         training.fit(model, records(n), arm="sgd", sigma=0.0, training=options, slots=SLOTS, seed=0)
@@ -100,7 +102,7 @@ def test_a_record_s_draws_depend_on_its_slot_alone():
 
 
 def test_records_keep_their_draws_when_one_before_them_is_left_out():
-    preset = presets.preset("ddpm", "smoke")
+    preset = families.preset("ddpm", "smoke")
     seen = []
 
     def losses(images, labels, randomness):
@@ -109,7 +111,7 @@ def test_records_keep_their_draws_when_one_before_them_is_left_out():
 
     for left_out in (None, 2):
         keep = torch.tensor([i for i in range(SLOTS) if i != left_out])
-        model = models.build("ddpm", "smoke", classes=CLASSES, generator=stream())
+        model = networks.build("ddpm", "smoke", classes=CLASSES, generator=stream())
         model.losses = losses
         options = replace(preset.training, steps=1, draws=2)
         data = Sample(*(part[keep] for part in records()))

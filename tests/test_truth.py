@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from helpers import datasets, privacy
-from helpers.density import truth
+from chapters.density import truth
+from helpers.data import datasets
+from helpers.metrics import plane
 
 
 def scene(dataset, **changes):
@@ -32,7 +33,7 @@ def test_the_estimator_recovers_the_blobs_truth_from_their_places():
     clean[0][: int(fraction * n)] = truth.QUERY + 0.5 * random.standard_normal(
         (int(fraction * n), 2)
     )
-    value = privacy.log_density_ratio(clean[0], clean[1], np.array(truth.QUERY), k=200)
+    value = plane.log_density_ratio(clean[0], clean[1], np.array(truth.QUERY), k=200)
     assert value == pytest.approx(truth.blob_log_ratio(fraction, "smooth"), abs=0.25)
 
 

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from helpers import presets, utility
+from helpers.metrics import utility
+from helpers.metrics.evaluation import ClassifierPreset
 
-PRESET = presets.Classifier((8, 16, 16), steps=60, batch_size=32, learning_rate=3e-3)
+PRESET = ClassifierPreset((8, 16, 16), steps=60, batch_size=32, learning_rate=3e-3)
 
 
 def rng(seed=0):

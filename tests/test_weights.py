@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import assets, weights
+from helpers.data import assets, weights
 
 
 class Harmful:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import presets
+from . import presets
 from .interface import Generative
 from .unet import UNET
 

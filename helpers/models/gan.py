@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import presets
+from . import presets
 from .interface import Generative
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import presets
+from . import presets
 
 
 class PaperUNet(nn.Module):

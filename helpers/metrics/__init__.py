@@ -1,0 +1,1 @@
+"""What is measured of synthetic images: fidelity, privacy and utility."""

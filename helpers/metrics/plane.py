@@ -1,0 +1,238 @@
+"""The plane on which densities are compared, and the density ratio on it (NFL, sections 3.2, 4.1).
+
+Nearest-neighbour densities are hopeless in 784 dimensions, so images are mapped to two first: by
+Isomap, fitted on clean public images that no generator was trained on (D12), so that the map itself
+says nothing about a private image. The ratio at the query compares a generator that saw one record
+with one that did not (Eq. 2). Points, distances: NumPy float64.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from sklearn.manifold import Isomap
+from torch import Tensor
+
+from ..data.checks import Array, check_array, check_images, check_same_width
+from .statistics import Interval
+
+_IN_PIECES = ".*number of connected components.*"  # in scikit-learn's warning
+RESOLUTION = 1e-4  # in units of the points' root-mean-square spread; see `_neighbour_distances`
+
+
+# The map
+
+
+class Reducer:
+    """A fitted map; `transform(images)` gives points float64 [N, d].
+
+    `project` maps checked images [N, 1, H, W] to points. `log_density`, of a normalizing flow
+    only, maps them to their log densities [N] under the fitted model, in nats.
+    """
+
+    def __init__(
+        self,
+        project: Callable[[Tensor], np.ndarray],
+        image_shape: tuple[int, ...],
+        log_density: Callable[[Tensor], np.ndarray] | None = None,
+    ):
+        self.project = project
+        self.image_shape = image_shape
+        self._log_density = log_density
+
+    def transform(self, images: Tensor) -> np.ndarray:
+        """Points float64 [N, d] of `images` [N, 1, H, W] in [0, 1].
+
+        Each image's point is independent of the rest and equal images have equal points, except
+        under UMAP, which places a batch by random steps. Raises `ValueError` for a size other than
+        the fitted one.
+        """
+        return self.project(self._checked(images)).astype(np.float64)
+
+    def log_density(self, images: Tensor) -> np.ndarray:
+        """Log densities float64 [N] in nats; `ValueError` unless the map is a normalizing flow."""
+        if self._log_density is None:
+            raise ValueError("this map has no density of its own; only a normalizing flow has one")
+        return self._log_density(self._checked(images)).astype(np.float64)
+
+    def _checked(self, images: Tensor) -> Tensor:
+        images = check_images(images)
+        if images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"images of shape {tuple(images.shape[1:])}, but this map was fitted on "
+                f"{tuple(self.image_shape)}"
+            )
+        return images
+
+
+def flatten(images: Tensor) -> np.ndarray:
+    """Pixels float64 [N, D] of images."""
+    return images.flatten(1).double().numpy()
+
+
+def check_public(images: Tensor, method: str, **smaller: int) -> Tensor:
+    """Public images that are not all equal, more of them than each of the `smaller` numbers."""
+    images = check_images(images, "public images")
+    if not all(1 <= value < len(images) for value in smaller.values()):
+        given = ", ".join(f"{name}={value}" for name, value in smaller.items())
+        need = "both" if len(smaller) == 2 else "it" if len(smaller) == 1 else "all"
+        raise ValueError(
+            f"{method} with {given} on {len(images)} images; {need} must be at least 1 and smaller "
+            "than the number of images"
+        )
+    if (images == images[0]).all():
+        raise ValueError(f"all public images are equal; {method} needs images that differ")
+    return images
+
+
+def isomap(images: Tensor, n_neighbors: int = 15, n_components: int = 2) -> Reducer:
+    """Fit Isomap (Tenenbaum et al. 2000) on public images [N, 1, H, W] in [0, 1].
+
+    Raises `ValueError` unless N > `n_neighbors` and N > `n_components`, or if all images are equal.
+    A neighbourhood graph in several pieces is joined at the nearest points, with one warning.
+    """
+    images = check_public(images, "Isomap", n_neighbors=n_neighbors, n_components=n_components)
+    # A tree's distances are exact; the default's lose digits for near-duplicates.
+    reducer = Isomap(
+        n_neighbors=n_neighbors, n_components=n_components, neighbors_algorithm="ball_tree"
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", message=_IN_PIECES)
+        reducer.fit(flatten(images))
+    if caught:
+        warnings.warn(
+            f"Isomap's graph with n_neighbors={n_neighbors} falls into pieces, which were joined "
+            "at their nearest points; raise n_neighbors for a connected graph",
+            stacklevel=2,
+        )
+    return Reducer(lambda new: reducer.transform(flatten(new)), images.shape[1:])
+
+
+# The ratio
+
+
+def _neighbour_distances(
+    victim: Array, ablated: Array, query: Array, k: int
+) -> tuple[float, float, int, int, int]:
+    """k-th neighbour distances of the query in both sets, their sizes, and the dimension.
+
+    Duplicates count as often as they occur: a generator that repeats the query has high density
+    there. A distance of 0 would give an infinite ratio, so distances below `RESOLUTION` times the
+    root-mean-square spread of all points count as that much. Then |ln ratio| <= ~9.2 d + ln(N/N').
+    """
+    victim = check_array(victim, "victim points")
+    ablated = check_array(ablated, "ablated points")
+    query = np.asarray(query.detach().cpu() if isinstance(query, Tensor) else query)
+    query = check_array(query.reshape(1, -1), "query")
+    check_same_width(victim, ablated, "victim and ablated points")
+    check_same_width(victim, query, "points and query")
+    smallest = min(len(victim), len(ablated))
+    if not 1 <= k <= smallest:
+        raise ValueError(f"k={k}; it must be between 1 and the size of the smaller set, {smallest}")
+    pooled = np.concatenate([victim, ablated, query])
+    spread = math.sqrt(pooled.var(axis=0).sum())
+    floor = RESOLUTION * spread if spread > 0 else 1.0  # all points equal: both distances equal
+
+    def kth(points: np.ndarray) -> float:
+        distances = np.linalg.norm(points - query, axis=1)
+        return max(float(np.partition(distances, k - 1)[k - 1]), floor)
+
+    return kth(victim), kth(ablated), len(victim), len(ablated), victim.shape[1]
+
+
+def log_density_ratio(
+    victim_points: Array, ablated_points: Array, query: Array, k: int = 20
+) -> float:
+    """ln p_victim(query) - ln p_ablated(query) from k-nearest-neighbour densities; signed, nats.
+
+    `victim_points` [N, d], `ablated_points` [M, d], `query` [d] or [1, d]. With p(x) ~
+    k / (N V_d r_k(x)^d) the ratio is d ln(r_ablated / r_victim) + ln(M / N): with the dimension
+    factor that the authors' code lacks (D9). Its standard deviation is about sqrt(2 / k) where the
+    densities are smooth. Bounded for duplicates and zero distances, see `_neighbour_distances`.
+    Raises `ValueError` for k outside 1..min(N, M), NaN, or unequal dimensions.
+    """
+    victim, ablated, n, m, dimension = _neighbour_distances(victim_points, ablated_points, query, k)
+    return dimension * math.log(ablated / victim) + math.log(m / n)
+
+
+def epsilon_hat(victim_points: Array, ablated_points: Array, query: Array, k: int = 20) -> float:
+    """NFL Eq. (2): the absolute log density ratio at the query, in nats; 0 is perfect privacy.
+
+    An absolute value of a noisy number is never 0 on average: read it against its null
+    distribution (pairs of runs that both did not see the query).
+    """
+    return abs(log_density_ratio(victim_points, ablated_points, query, k))
+
+
+def epsilon_hat_paper(
+    victim_points: Array, ablated_points: Array, query: Array, k: int = 5
+) -> float:
+    """The authors' form, |ln(r_ablated / r_victim)|: without the dimension factor (D9)."""
+    victim, ablated, *_ = _neighbour_distances(victim_points, ablated_points, query, k)
+    return abs(math.log(ablated / victim))
+
+
+def log_density_ratio_interval(
+    victim_points: Array,
+    ablated_points: Array,
+    query: Array,
+    k: int = 20,
+    *,
+    generator: torch.Generator,
+    resamples: int = 1000,
+    confidence: float = 0.9,
+) -> Interval:
+    """The log density ratio with a percentile bootstrap interval over the synthetic images.
+
+    Covers the randomness of sampling from two given generators; not that of training them, which
+    takes several seeds or `null_log_density_ratios`.
+    """
+    value = log_density_ratio(victim_points, ablated_points, query, k)
+    values = []
+    groups = [check_array(points, "points") for points in (victim_points, ablated_points)]
+    for _ in range(resamples):
+        drawn = [
+            points[torch.randint(len(points), (len(points),), generator=generator).numpy()]
+            for points in groups
+        ]
+        values.append(log_density_ratio(*drawn, query, k))
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high), min(map(len, groups)))
+
+
+def null_log_density_ratios(
+    ablated_points: Sequence[Array], queries: Sequence[Array], k: int = 20
+) -> np.ndarray:
+    """Log density ratios between runs that did not see the query: what no leak looks like (D10).
+
+    `ablated_points`: one set [N, d] per seed, all on the same map; `queries`: that seed's query.
+    Each run's query is held against every other run's set, so S seeds give S (S - 1) values,
+    signed. The other run also had other images and noise, which a victim and its own ablated run
+    share: the null is wider than theirs, so a leak that stands out of it is one.
+    """
+    if len(ablated_points) != len(queries) or len(queries) < 2:
+        raise ValueError(
+            f"{len(ablated_points)} sets and {len(queries)} queries; one of each is needed for "
+            "two or more seeds"
+        )
+    runs = range(len(queries))
+    return np.array(
+        [
+            log_density_ratio(ablated_points[i], ablated_points[j], queries[i], k)
+            for i in runs
+            for j in runs
+            if i != j
+        ]
+    )
+
+
+def leak_p_value(observed: float, null: Array) -> float:
+    """Chance that no leak gives an absolute log density ratio as large as `observed`, in (0, 1].
+
+    (1 + values of the null at least as large) / (1 + values): never 0, at best 1 / (1 + values).
+    """
+    null = check_array(null, "null values", ndim=1)
+    return float((1 + (np.abs(null) >= abs(observed)).sum()) / (1 + len(null)))

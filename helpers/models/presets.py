@@ -1,0 +1,185 @@
+"""Every hyper-parameter, by family and scale.
+
+Scales: `smoke` (a second, for tests), `quick` (some seconds, to try things out), `compact` (the
+default on a CPU) and `paper` (the widths and lengths of No Free Lunch, as its authors' code has
+them; meant for a GPU).
+"""
+
+from dataclasses import dataclass
+
+SCALES = ("smoke", "quick", "compact", "paper")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how privately a model is trained; the same in every arm."""
+
+    steps: int
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    sample_rate: float = 1.0  # 1: full batch; below 1: Poisson sampling
+    max_grad_norm: float = 1.0  # C
+    draws: int = 1  # noise multiplicity K: draws per record and step, averaged before clipping
+    ema_decay: float = 0.0  # 0: no averaging of the released weights
+    opponent_learning_rate: float = 0.0  # of a second network that reads no records
+    annealed: bool = False  # the learning rate falls to 0 along a quarter cosine
+
+
+@dataclass(frozen=True)
+class VAE:
+    """A class-conditional VAE: three encoder and three decoder convolutions around linear maps."""
+
+    training: Training
+    encoder: tuple[int, int, int]  # channels at 14x14, 7x7, 7x7
+    latent: int
+    hidden: int  # width of the decoder's first linear layer
+    decoder: tuple[int, int, int, int]  # channels at 7x7, 7x7, 14x14, 28x28
+    groups: int = 8
+    beta: float = 1.0  # weight of the KL term
+
+
+@dataclass(frozen=True)
+class GAN:
+    """A generator of two upsampling convolutions and a strided convolutional discriminator."""
+
+    training: Training  # of the discriminator; its steps are the private ones
+    latent: int
+    generator: tuple[int, int, int]  # channels at 7x7, 14x14, 28x28
+    discriminator: tuple[tuple[int, int], ...]  # (channels, stride) of each convolution
+    head: str = "class"  # or "mean", the authors': how the label enters the discriminator
+    groups: int = 8
+    batch: int = 100  # synthetic images per step, a public constant
+    discriminator_steps: int = 1  # per step of the generator
+    instance_noise: float = 0.0  # standard deviation of noise on all the discriminator sees
+    labels: str = "uniform"  # or "batch", the authors' (defect D3)
+    schedule: str = "fixed"  # or "loss-gap", the authors' (defect D4)
+
+
+@dataclass(frozen=True)
+class PaperUNet:
+    """The authors' U-Net."""
+
+    features: int
+    groups: int = 8
+
+
+@dataclass(frozen=True)
+class CompactUNet:
+    """A two-level U-Net on 2x2 pixel blocks with a linear bottleneck."""
+
+    fine: int  # channels at 14x14
+    coarse: int  # channels at 7x7
+    narrow: int  # channels at 7x7 that enter the bottleneck
+    wide: int  # channels at 7x7 that leave it, at least 4
+    width: int  # of the bottleneck
+    groups: int = 8
+
+
+@dataclass(frozen=True)
+class DDPM:
+    """A denoising diffusion model and its samplers."""
+
+    training: Training
+    network: PaperUNet | CompactUNet
+    steps: int  # network calls of the few-step sampler
+    timesteps: int = 400  # of ancestral sampling
+    drop: float = 0.1  # probability of training without the label
+    guidance: float = 2.0  # weight w of classifier-free guidance
+
+
+_SMOKE_TRAINING = Training(steps=4, learning_rate=1e-3, opponent_learning_rate=1e-3)
+
+VAE_PRESETS = {
+    "smoke": VAE(_SMOKE_TRAINING, (8, 8, 8), 4, 16, (8, 8, 8, 8)),
+    "quick": VAE(
+        Training(steps=100, learning_rate=4e-3, ema_decay=0.97),
+        encoder=(8, 16, 8),
+        latent=8,
+        hidden=32,
+        decoder=(8, 16, 8, 8),
+        beta=3.0,
+    ),
+    "compact": VAE(
+        Training(steps=700, learning_rate=2e-3, ema_decay=0.99, annealed=True),
+        encoder=(16, 16, 8),
+        latent=8,
+        hidden=24,
+        decoder=(16, 16, 16, 8),
+        beta=3.0,  # at 1 the code, not the label, decides the class once there is noise
+    ),
+    "paper": VAE(
+        Training(steps=20_000, learning_rate=1e-4, sample_rate=0.64),
+        encoder=(32, 64, 128),
+        latent=128,
+        hidden=256,
+        decoder=(128, 256, 128, 64),
+    ),
+}
+
+GAN_PRESETS = {
+    "smoke": GAN(_SMOKE_TRAINING, 4, (8, 8, 8), ((8, 2), (8, 2)), batch=20),
+    "quick": GAN(
+        Training(
+            steps=100,
+            learning_rate=2e-3,
+            betas=(0.5, 0.999),
+            max_grad_norm=10.0,
+            ema_decay=0.97,
+            opponent_learning_rate=2e-3,
+        ),
+        latent=16,
+        generator=(16, 16, 8),
+        discriminator=((8, 2), (16, 2), (32, 2)),
+        batch=50,
+        instance_noise=0.3,
+    ),
+    "compact": GAN(
+        Training(
+            steps=500,
+            learning_rate=5e-4,
+            betas=(0.5, 0.999),
+            max_grad_norm=10.0,  # at 1 every record weighs the same, however well it is told
+            ema_decay=0.99,
+            opponent_learning_rate=1e-3,
+        ),
+        latent=32,
+        generator=(32, 16, 8),
+        discriminator=((24, 2), (56, 2), (48, 2)),
+        instance_noise=0.3,  # without it the arm `sgd` collapses to one image per class
+    ),
+    "paper": GAN(
+        Training(
+            steps=20_000,
+            learning_rate=1e-4,
+            betas=(0.5, 0.999),
+            sample_rate=0.64,
+            opponent_learning_rate=1e-4,
+        ),
+        latent=100,
+        generator=(128, 128, 64),
+        discriminator=((64, 2), (128, 2), (256, 2), (512, 1)),
+        head="mean",
+        groups=32,
+        batch=64,
+    ),
+}
+
+DDPM_PRESETS = {
+    "smoke": DDPM(_SMOKE_TRAINING, CompactUNet(8, 8, 4, 4, 8), steps=4, timesteps=20),
+    "quick": DDPM(
+        Training(steps=100, learning_rate=4e-3, ema_decay=0.97, annealed=True),
+        network=CompactUNet(fine=8, coarse=16, narrow=4, wide=4, width=24),
+        steps=10,
+    ),
+    "compact": DDPM(
+        Training(steps=700, learning_rate=5e-3, ema_decay=0.99, draws=2, annealed=True),
+        network=CompactUNet(fine=16, coarse=24, narrow=4, wide=8, width=36),
+        steps=20,
+        guidance=0.5,
+    ),
+    "paper": DDPM(
+        Training(steps=20_000, learning_rate=1e-4, sample_rate=0.64, ema_decay=0.999),
+        network=PaperUNet(features=128),
+        steps=50,
+    ),
+}

@@ -1,0 +1,1 @@
+"""Results as tables, figures, pictures and scores."""

@@ -1,0 +1,78 @@
+"""What figures show of a trained model itself: its reconstructions, and where a classifier looks.
+
+Unlike the arrays of a cell, these are wanted of a few cells only (NFL Fig. 6 and 12), so they are
+made when a figure first asks: from the full run in the store, which is trained again if it is not
+there. They are kept beside the collected results, and reading them needs no data set.
+"""
+
+import numpy as np
+import torch
+
+from ..data import datasets, files
+from ..data.datasets import Dataset
+from ..data.sources import from_bytes, to_bytes
+from ..metrics import utility
+from ..models.vae import VAE
+from ..randomness import generator as stream
+from ..study import compute
+from ..study.compute import Cell
+from ..study.results import Results
+from . import gradcam
+
+VERSION = 1  # raise when an exhibit changes its meaning
+
+
+def obtain(found: Results, cell: Cell) -> dict[str, np.ndarray]:
+    """The exhibits of one of the cells in `found`: uint8 images and maps, a row per class.
+
+    - `private`, `unseen` [C, 28, 28]: one training image and one hold-out image of each class;
+    - `private_reconstructed`, `unseen_reconstructed`: what the VAE makes of them (VAE only);
+    - `synthetic` [C, 28, 28]: one synthetic image of each class;
+    - `synthetic_attention`, `unseen_attention`: where the classifier trained on the cell's
+      synthetic images looks for the class of these (`gradcam`).
+    """
+    checksum = found.provenance["data"]["checksum"]
+    key = files.content_hash(VERSION, cell.training_key(checksum), cell.evaluation.classifier)
+    path = found.folder / "exhibits" / f"{cell.name}.npz"
+    kept = files.read_arrays(path)
+    if kept is None or str(kept["key"]) != key:
+        kept = _make(cell) | {"key": np.array(key)}
+        files.write_arrays(path, kept)
+    return kept
+
+
+def _make(cell: Cell) -> dict[str, np.ndarray]:
+    dataset = datasets.load(cell.dataset)
+    run, sets = compute.full_run(cell)
+    model = compute.trained_model(cell, run, classes=len(dataset.classes))
+    first = torch.arange(len(dataset.classes))
+    private = sets.full.images[_first_of_each(sets.full.labels)]
+    unseen = datasets.holdout(dataset, 1).images
+    exhibits = {"private": to_bytes(private), "unseen": to_bytes(unseen)}
+    if isinstance(model, VAE):
+        for name, images in (("private", private), ("unseen", unseen)):
+            exhibits[f"{name}_reconstructed"] = to_bytes(model.reconstruct(images, first))
+    return exhibits | _attention(cell, dataset, run, unseen)
+
+
+def _attention(cell: Cell, dataset: Dataset, run, unseen: torch.Tensor) -> dict[str, np.ndarray]:
+    """Maps of the first of the classifiers behind the cell's accuracy."""
+    images, labels = from_bytes(run["images"]), torch.from_numpy(run["labels"])
+    classifier = utility.train_classifier(
+        images,
+        labels,
+        len(dataset.classes),
+        preset=cell.evaluation.classifier,
+        generator=stream(cell.seed, "evaluation/classifier"),
+    )
+    classes = torch.arange(len(dataset.classes))
+    synthetic = images[_first_of_each(labels)]
+    return {
+        "synthetic": to_bytes(synthetic),
+        "synthetic_attention": to_bytes(gradcam.grad_cam(classifier, synthetic, classes)[:, None]),
+        "unseen_attention": to_bytes(gradcam.grad_cam(classifier, unseen, classes)[:, None]),
+    }
+
+
+def _first_of_each(labels: torch.Tensor) -> list[int]:
+    return [int(torch.nonzero(labels == c)[0]) for c in labels.unique()]

@@ -1,0 +1,115 @@
+"""Images as figures: synthetic ones, those nearest to private ones, reconstructions, attention.
+
+Each function takes results and returns a matplotlib figure; charts are in `figures`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..models.families import REFERENCES
+from ..study.results import Results
+from .figures import cells_of, panels, title, written
+
+
+def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:
+    """Images uint8 [rows, columns, H, W] tiled into one [.., ..], white between them."""
+    rows, columns, height, width = images.shape
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), 255, np.uint8)
+    for r in range(rows):
+        for c in range(columns):
+            y, x = r * (height + gap), c * (width + gap)
+            sheet[y : y + height, x : x + width] = images[r, c]
+    return sheet
+
+
+def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> Figure:
+    """Synthetic images of one model, a panel per level, a row per class (NFL Fig. 7)."""
+    cells = cells_of(results, model, seed)
+    real = results.reference()
+    sets = [("real", real["images"])]
+    sets += [(title(cell), results.arrays(cell)["samples"]) for cell in cells]
+    return _mosaics(sets, real["classes"], shown)
+
+
+def _mosaics(sets: list[tuple[str, np.ndarray]], classes: np.ndarray, shown: int) -> Figure:
+    """A panel per set of images uint8 [classes, n, 28, 28], a row per class."""
+    inch = min(max(0.27, 2.2 / len(classes)), 10 / (shown * len(sets)))  # of one image
+    label = 0.08 * max(len(str(name)) for name in classes)
+    size = (inch * shown * len(sets) + label + 0.3, 0.97 * inch * len(classes) + 0.5)
+    figure, axes = panels(1, len(sets), size=size)
+    for axis, (name, images) in zip(axes[0], sets, strict=True):
+        _show(axis, name, mosaic(images[:, :shown]))
+    step = 28 + 2
+    axes[0, 0].set_yticks([step * r + 14 for r in range(len(classes))], classes.tolist())
+    axes[0, 0].tick_params(length=0)
+    return figure
+
+
+def _show(axis: Axes, name: str, sheet: np.ndarray) -> None:
+    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+    axis.set(title=name, xticks=[], yticks=[])
+    axis.grid(visible=False)
+    sns.despine(ax=axis, left=True, bottom=True)
+
+
+def references(results: Results, *, seed: int = 0, shown: int = 6) -> Figure:
+    """What the reference generators give, a panel each, a row per class."""
+    cells = [c for c in results.cells if c.is_reference and c.seed == seed]
+    cells.sort(key=lambda cell: list(REFERENCES).index(cell.model))
+    sets = [(REFERENCES[c.model], results.arrays(c)["samples"]) for c in cells]
+    return _mosaics(sets, results.reference()["classes"], shown)
+
+
+def gallery(results: Results, model: str, *, seed: int = 0) -> Figure:
+    """Per class the synthetic image nearest to a private one, above that one; a panel per level.
+
+    They are the images a reader should worry about first: see `privacy.copy_rate`.
+    """
+    cells = cells_of(results, model, seed)
+    rows = -(-len(cells) // 2)
+    figure, axes = panels(rows, 2, size=(8.6, 1.15 * rows))
+    for axis, cell in zip(axes.flat, cells, strict=False):
+        pairs = results.arrays(cell)["gallery"]
+        _show(axis, title(cell), mosaic(pairs.swapaxes(0, 1)))
+        axis.set_yticks([14, 44], ["synthetic", "private"])
+        axis.tick_params(length=0)
+    for axis in axes.flat[len(cells) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def reconstructions(exhibits: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """What the VAE makes of a private and of an unseen image per class (NFL Fig. 6).
+
+    `exhibits` by level, of `exhibits.obtain`; the top row holds the images themselves.
+    """
+    first = next(iter(exhibits.values()))
+    height = 0.42 * (1 + len(exhibits)) + 0.5
+    figure, axes = panels(1, 2, size=(11, height))
+    for axis, part in zip(axes[0], ("private", "unseen"), strict=True):
+        rows = [first[part], *(e[f"{part}_reconstructed"] for e in exhibits.values())]
+        _show(axis, f"{part} images", mosaic(np.stack(rows)))
+    names = ["image", *map(written, exhibits)]
+    axes[0, 0].set_yticks([30 * r + 14 for r in range(len(names))], names)
+    axes[0, 0].tick_params(length=0)
+    return figure
+
+
+def attention(exhibits: dict[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Where a classifier of synthetic images looks, in synthetic and in real ones (NFL Fig. 12)."""
+    figure, axes = panels(4, len(classes), size=(0.78 * len(classes) + 1.2, 3.5))
+    rows = {"synthetic": ("synthetic", None), "its map": ("synthetic", "synthetic_attention")}
+    rows |= {"real, unseen": ("unseen", None), "map of it": ("unseen", "unseen_attention")}
+    for row, (name, (images, maps)) in zip(axes, rows.items(), strict=True):
+        for c, axis in enumerate(row):
+            _show(axis, "", exhibits[images][c])
+            if maps:
+                axis.imshow(exhibits[maps][c], cmap="inferno", alpha=0.6, vmin=0, vmax=255)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for axis, name in zip(axes[0], classes, strict=True):
+        axis.set_title(str(name), fontsize=8)
+    return figure

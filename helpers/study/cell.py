@@ -1,0 +1,156 @@
+"""The cells of the grid: data set, model, arm, sigma, seed, scale, and the keys that name them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..data import datasets, files
+from ..metrics import measures
+from ..metrics.evaluation import DELTAS, PRIVATE_PER_CLASS, Evaluation, evaluation
+from ..models import families
+from ..models.families import REFERENCES
+from ..randomness import generator as stream
+from ..training import accounting, fit
+
+# What the study of No Free Lunch is made of; other studies name their own.
+MODELS = ("vae", "gan", "ddpm")
+LEVELS = ("sgd", "clipped", 0.1, 0.2, 0.3, 0.4)  # of noise
+SEEDS = (0, 1, 2)
+
+ROLES = ("full", "victim", "ablated", "omitted")  # the last one if the evaluation asks for it
+NO_ARM = "none"  # of the reference generators, which are not trained
+VERSION = 1  # raise when training changes its meaning: trained cells are then trained again
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One point of the grid; sigma is 0 in the arms `sgd` and `clipped`."""
+
+    dataset: str
+    model: str
+    arm: str
+    sigma: float
+    seed: int
+    scale: str
+
+    def __post_init__(self):
+        if self.dataset not in datasets.NAMES:
+            allowed = ", ".join(datasets.NAMES)
+            raise ValueError(f"data set {self.dataset!r} is unknown; allowed: {allowed}")
+        if self.is_reference:
+            if (self.arm, self.sigma) != (NO_ARM, 0.0):
+                raise ValueError(f"{self.model} is not trained: its arm is {NO_ARM!r}, its sigma 0")
+        else:
+            families.preset(self.model, self.scale)
+            fit.check_arm(self.arm, self.sigma)
+        stream(self.seed, "check")
+
+    @property
+    def name(self) -> str:
+        """The cell without its data set, e.g. `vae-0.1-s0-compact`."""
+        level = f"{self.sigma:g}" if self.arm == "dp" else self.arm
+        return f"{self.model}-{level}-s{self.seed}-{self.scale}"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the images come from a reference generator instead of a trained model."""
+        return self.model in REFERENCES
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What the cell trains, or draws, and measures."""
+        return ROLES if self.evaluation.one_of_ten else ROLES[:-1]
+
+    @property
+    def preset(self) -> Any:
+        """The model's hyper-parameters; `None` for a reference generator."""
+        return None if self.is_reference else families.preset(self.model, self.scale)
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """How the cell is measured."""
+        return evaluation(self.scale, self.dataset, self.model)
+
+    def training_key(self, checksum: str) -> str:
+        """Changes with anything that decides the cell's trainings; `checksum` is the data's."""
+        return files.content_hash(
+            VERSION,
+            self,
+            self.preset,
+            self.evaluation.per_class,
+            PRIVATE_PER_CLASS,
+            checksum,
+        )
+
+    def measurement_key(self, checksum: str) -> str:
+        """Changes with anything that decides the cell's metrics."""
+        return files.content_hash(measures.VERSION, self.training_key(checksum), self.evaluation)
+
+
+def grid(
+    dataset: str,
+    model_names: Sequence[str],
+    sigmas: Sequence[str | float],
+    seeds: Sequence[int],
+    scale: str,
+) -> list[Cell]:
+    """All cells of a slice, sorted. `sigmas` holds "sgd", "clipped" and noise multipliers > 0.
+
+    Reference generators may be named among the models; they have one cell per seed. Raises
+    `ValueError` for an empty axis or an element that is not allowed.
+    """
+    for axis, values in {"models": model_names, "sigmas": sigmas, "seeds": seeds}.items():
+        if isinstance(values, str) or not values:
+            raise ValueError(f"{axis} is {values!r}; it must be a list with at least one element")
+    levels = [parse_sigma(s) for s in sigmas]
+    cells = {
+        Cell(dataset, model, *level, seed, scale)
+        for model in model_names
+        for level in ([(NO_ARM, 0.0)] if model in REFERENCES else levels)
+        for seed in seeds
+    }
+    return sorted(cells)
+
+
+def parse_sigma(value: str | float) -> tuple[str, float]:
+    """An element of the axis `sigmas` as (arm, sigma): "sgd", "clipped" or a number > 0."""
+    if value in ("sgd", "clipped"):
+        return str(value), 0.0
+    try:
+        sigma = float(value)
+    except (TypeError, ValueError):
+        sigma = float("nan")
+    if not 0 < sigma < float("inf"):
+        raise ValueError(f"sigma {value!r} is not allowed; give 'sgd', 'clipped' or a number > 0")
+    return "dp", sigma
+
+
+def guaranteed(
+    dataset: str,
+    model_names: Sequence[str],
+    epsilons: Sequence[float],
+    seeds: Sequence[int],
+    scale: str,
+) -> list[Cell]:
+    """Cells whose accountant's epsilon at delta 1e-3 is at most each target, sorted.
+
+    The noise multiplier is the smallest of three digits that keeps it: another one for each model,
+    since they differ in their number of steps.
+    """
+    cells = [
+        cell
+        for model in model_names
+        for epsilon in epsilons
+        for cell in grid(dataset, [model], [_noise_for(model, scale, epsilon)], seeds, scale)
+    ]
+    return sorted(set(cells))
+
+
+def _noise_for(model: str, scale: str, epsilon: float) -> float:
+    run = families.preset(model, scale).training
+    sigma = accounting.noise_multiplier_for(
+        epsilon, steps=run.steps, sample_rate=run.sample_rate, delta=DELTAS[0]
+    )
+    unit = 10 ** (math.floor(math.log10(sigma)) - 2)
+    return float(f"{math.ceil(sigma / unit) * unit:.3g}")

@@ -1,0 +1,299 @@
+"""Running many cells: in this process, in several, or on a Dask cluster; failures set aside.
+
+Cells are the parallelism, so a worker has one thread; joblib's loky runs the workers of a machine.
+A failed cell never stops the others. This module knows neither models nor metrics.
+"""
+
+import os
+import socket
+import time
+import uuid
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from tqdm import tqdm
+
+from ..data import assets, datasets, files
+from ..training import devices
+from . import compute, status
+from .compute import Cell
+from .work import Outcome, attempt, keep_failure
+
+_CRASHES = 3  # deaths of its process after which a cell has failed
+_CONNECT_SECONDS = 5  # to reach a Dask scheduler
+_WORKER_SECONDS = 600  # to wait for its first worker: a queue may be long
+_VISIBLE_SECONDS = 30  # for a file of another machine to be seen on this one
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that could not be computed, and why."""
+
+    cell: Cell
+    cause: str
+
+
+def run(
+    cells: Iterable[Cell],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    device: str = "auto",
+    retry_failed: bool = False,
+    progress: bool | None = None,
+) -> list[Failure]:
+    """Compute the cells that are not done; returns those that failed, now or before, sorted.
+
+    See `outcomes` for the arguments.
+    """
+    how = {"workers": workers, "scheduler": scheduler, "device": device}
+    ends = outcomes(cells, **how, retry_failed=retry_failed, progress=progress)
+    failures = [Failure(end.cell, end.cause) for end in ends if end.state != "done"]
+    return sorted(failures, key=lambda failure: failure.cell)
+
+
+def outcomes(
+    cells: Iterable[Cell],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    device: str = "auto",
+    retry_failed: bool = False,
+    progress: bool | None = None,
+) -> Iterator[Outcome]:
+    """Compute the cells that are not done, each on one thread; yields what became of each of them.
+
+    - `workers`: processes on this machine; 1 computes in this one.
+    - `scheduler`: address of a Dask scheduler whose workers compute instead, e.g. tcp://host:8786.
+    - `device`: where trainings run, see `devices.resolve`.
+    - `retry_failed`: compute those too that would fail again: the others that failed (of a full
+      disk, a lack of memory or of a network) are tried again in any case, and all are after a
+      change of the program.
+    - `progress`: a bar on stderr; `None` for one in a terminal only, not in a notebook's output.
+
+    Raises `ValueError` for arguments that are not allowed, `ConnectionError` if the scheduler
+    cannot be reached, `store.Unwritable` as soon as the store cannot be written.
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; it must be at least 1")
+    wanted, skipped = _select(cells, retry_failed)
+    yield from skipped
+    if not wanted:
+        return
+    if scheduler is not None:
+        compute = partial(_on_cluster, address=scheduler, device=device)
+    else:
+        devices.resolve(device)
+        compute = partial(_on_this_machine, workers=workers, device=device)
+    hidden = None if progress is None else not progress
+    with tqdm(total=len(wanted), unit="cell", disable=hidden) as bar:
+        for outcome in _settled(wanted, compute):
+            if outcome.unwritable:
+                raise files.Unwritable(outcome.cause)
+            bar.update()
+            yield outcome
+
+
+def _select(cells: Iterable[Cell], retry_failed: bool) -> tuple[list[Cell], list[Outcome]]:
+    """The cells to compute, and those that failed before and are left alone."""
+    wanted, skipped = [], []
+    for cell in cells:
+        place = status.place(cell)
+        if (place.path / "metrics.json").exists():
+            compute.read_record(cell, datasets.load(cell.dataset))  # warns of what is damaged
+        now = status.standing(place)
+        if now.lasting and not retry_failed:
+            cause = f"{now.detail} (not tried again without --retry-failed)"
+            skipped.append(Outcome(cell, "skipped", cause))
+        elif now.state != "done":
+            _clear(place.path)
+            wanted.append(cell)
+    return wanted, skipped
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed processes left: temporary files, and signs of a life that is over."""
+    dead = [beat.path for beat in status.heartbeats(folder) if not beat.alive]
+    with suppress(OSError):  # a read-only store is met, and told, when a cell is kept
+        files.sweep(folder)
+        for path in dead:
+            path.unlink(missing_ok=True)
+
+
+def _settled(cells: list[Cell], compute: Callable) -> Iterator[Outcome]:
+    """The cells' outcomes; cells in flight elsewhere are awaited, and computed if that fails."""
+    while cells:
+        elsewhere = []
+        with closing(compute(cells)) as ends:
+            for outcome in ends:
+                if outcome.state == "elsewhere":
+                    elsewhere.append(outcome.cell)
+                else:
+                    yield outcome
+        cells = elsewhere
+        places = [status.place(cell) for cell in cells]
+        while places and all(status.standing(place).state == "running" for place in places):
+            time.sleep(1)
+
+
+# On this machine
+
+
+def _on_this_machine(cells: list[Cell], workers: int, device: str) -> Iterator[Outcome]:
+    """In this process, or in loky's; a cell whose process dies again and again has failed."""
+    left, crashes = list(cells), Counter()
+    while left:
+        jobs = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(
+            delayed(attempt)(cell, os.getpid(), device) for cell in list(left)
+        )
+        try:
+            with closing(jobs):
+                for outcome in jobs:
+                    left.remove(outcome.cell)
+                    yield outcome
+        except TerminatedWorkerError as error:
+            crashes.update(_crashed(left) or left)
+            for cell in [cell for cell in left if crashes[cell] >= _CRASHES]:
+                left.remove(cell)
+                yield _crash(cell, str(error))
+
+
+def _crashed(cells: list[Cell]) -> list[Cell]:
+    """The cells that were in flight in a process that is gone."""
+    found = []
+    for cell in cells:
+        folder = status.place(cell).path
+        if any(not beat.alive for beat in status.heartbeats(folder)):
+            found.append(cell)
+            _clear(folder)
+    return found
+
+
+def _crash(cell: Cell, reason: str) -> Outcome:
+    """The outcome of a cell whose process died."""
+    said = reason.partition("\n")[0]
+    cause = f"its process died {_CRASHES} times, as for lack of memory: {said}"
+    keep_failure(status.place(cell), cause, lasting=False)
+    return Outcome(cell, "failed", cause)
+
+
+# On a cluster
+
+
+def _on_cluster(cells: list[Cell], address: str, device: str) -> Iterator[Outcome]:
+    """On the workers of a Dask scheduler.
+
+    Through Dask's own client: joblib's Dask backend waits for ever on a cell that Dask has given up
+    since its workers died (joblib 1.6.0).
+    """
+    from distributed import as_completed
+
+    folders = {"NFL_HOME": str(assets.root().resolve()), "NFL_DATA": os.environ.get("NFL_DATA")}
+    with _client(address) as client:
+        futures = {
+            client.submit(
+                _remote_attempt,
+                cell,
+                folders,
+                device,
+                pure=False,
+                key=f"{cell.name}-{uuid.uuid4().hex}",
+            ): cell
+            for cell in cells
+        }
+        ends = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
+        for future, result in ends:
+            cell = futures[future]
+            if future.status == "finished":
+                yield _seen(result)
+            else:
+                reason = result[1] if isinstance(result, tuple) else result
+                yield _lost(cell, f"{type(reason).__name__}: {reason}")
+            future.release()
+
+
+def _lost(cell: Cell, reason: str) -> Outcome:
+    """The outcome of a cell that Dask has given up."""
+    cause = f"the cluster lost it: {reason}"
+    keep_failure(status.place(cell), cause, lasting=False)
+    return Outcome(cell, "failed", cause)
+
+
+def _seen(outcome: Outcome) -> Outcome:
+    """The outcome, if this machine sees what the worker says it has kept."""
+    if outcome.state != "done":
+        return outcome
+    place = status.place(outcome.cell)
+    for _ in range(_VISIBLE_SECONDS):
+        if status.standing(place).state == "done":
+            return outcome
+        time.sleep(1)
+    cause = (
+        f"a worker has computed it, but it is not in {place.path}: the workers must see this very "
+        "folder, and have the same program and the same images"
+    )
+    return Outcome(outcome.cell, "failed", cause)
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """A client of the scheduler, once it has a worker of one thread."""
+    from distributed import Client
+    from distributed.comm import get_address_host_port
+
+    try:
+        host, port = get_address_host_port(address)
+    except ValueError as error:
+        allowed = "give its address as in tcp://host:8786"
+        raise ValueError(f"scheduler is {address!r} ({error}); {allowed}") from error
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        advice = "Start one with `dask scheduler`, or check the address and the firewall"
+        raise ConnectionError(
+            f"no Dask scheduler answers at {address}: {error}. {advice}"
+        ) from None
+    with client:
+        _check_workers(client, address)
+        yield client
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Wait for a first worker; raise unless all have one thread."""
+    if not client.nthreads():
+        advice = f"start some with `dask worker {address} --nthreads 1`"
+        warnings.warn(f"the scheduler at {address} has no workers yet; {advice}", stacklevel=2)
+        try:
+            client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+        except TimeoutError:
+            limit = f"in {_WORKER_SECONDS} seconds"
+            raise ConnectionError(f"no worker came to {address} {limit}; {advice}") from None
+    many = {worker: n for worker, n in client.nthreads().items() if n != 1}
+    if many:
+        raise ValueError(
+            f"a worker must have one thread, but {many} has more; start workers with --nthreads 1, "
+            "and --nworkers for as many as there are cores"
+        )
+
+
+def _remote_attempt(cell: Cell, folders: dict[str, str | None], device: str) -> Outcome:
+    """`attempt` on another machine, in the folders of the one that asks for it."""
+    for name, folder in folders.items():
+        if folder and not Path(folder).is_dir():
+            host = socket.gethostname()
+            cause = f"{host} has no folder {folder} ({name}); all machines must see the same store"
+            return Outcome(cell, "failed", cause)
+        if folder:
+            os.environ[name] = folder
+        else:
+            os.environ.pop(name, None)
+    return attempt(cell, None, device)

@@ -1,0 +1,138 @@
+"""One cell in one process, as every worker computes it: in flight, then done or failed.
+
+Nothing is locked: a cell in flight has a file that its process touches now and then, and whoever
+meets a fresh one does other cells first. A cell that fails leaves the reason in its folder. This
+module knows nothing of other cells or processes.
+"""
+
+import json
+import os
+import resource
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data import assets, files
+from . import compute, status
+from .compute import Cell
+
+# What a cell may fail of without stopping the others; anything else is an error of the program.
+_FAILURES = (ValueError, RuntimeError, OSError, ArithmeticError, MemoryError)
+_WATCH_SECONDS = 2  # between two looks at whether the parent process is still there
+_ONE_CELL = threading.Lock()  # a process has one cell in flight, whatever threads it has
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell."""
+
+    cell: Cell
+    state: str  # "done"; "failed"; "skipped", as it failed before; "elsewhere": in flight there
+    cause: str = ""
+    peak_memory: int = 0  # bytes, the most its process has had so far
+    unwritable: bool = False  # it failed because the store cannot be written
+
+
+def attempt(cell: Cell, parent: int | None, device: str) -> Outcome:
+    """Compute a cell that is neither done nor in flight; a failure is kept in its folder.
+
+    `parent` is the process whose death ends this one; `None` for none. Trainings run on `device`.
+    """
+    place = None
+    try:
+        with _ONE_CELL:
+            place = status.place(cell)
+            if status.standing(place).state == "done":
+                return Outcome(cell, "done", peak_memory=peak_memory())
+            with _in_flight(place.path, parent) as free:
+                if not free:
+                    return Outcome(cell, "elsewhere")
+                compute.run_cell(cell, device=device)
+                (place.path / "failed.json").unlink(missing_ok=True)
+    except _FAILURES as error:
+        cause = f"{type(error).__name__}: {error}"
+        if place is not None:
+            keep_failure(place, cause, lasting=_is_lasting(error))
+        unwritable = isinstance(error, files.Unwritable)
+        return Outcome(
+            cell, "failed", str(error) if unwritable else cause, peak_memory(), unwritable
+        )
+    return Outcome(cell, "done", peak_memory=peak_memory())
+
+
+def _is_lasting(error: BaseException) -> bool:
+    """Whether a cell would fail again: not if the machine lacked a disk, memory or a network."""
+    of_machine = isinstance(error, OSError | MemoryError | assets.Unavailable)
+    return not of_machine and "memory" not in str(error).lower()
+
+
+def keep_failure(place: status.Place, cause: str, *, lasting: bool) -> None:
+    """Write why the cell failed into its folder, unless it is the folder that fails."""
+    content = {
+        "cause": cause,
+        "host": socket.gethostname(),
+        "key": place.key,
+        "lasting": lasting,
+        "program": status.program(),
+        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    with suppress(files.Unwritable):
+        files.write_json(place.path / "failed.json", content)
+
+
+@contextmanager
+def _in_flight(folder: Path, parent: int | None) -> Iterator[bool]:
+    """Whether the cell of `folder` is this process's to compute, with a sign of life if it is.
+
+    Of two that begin at the same instant, the first by name goes on.
+    """
+    mine, over = status.heartbeat_path(folder), threading.Event()
+    if _others(folder, mine):
+        yield False
+        return
+    with files.atomic(mine, "w") as file:
+        json.dump({"since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}, file)
+    beating = threading.Thread(target=_beat, args=(mine, over, parent), daemon=True)
+    try:
+        if any(other < mine for other in _others(folder, mine)):
+            yield False
+            return
+        beating.start()
+        yield True
+    finally:
+        over.set()
+        if beating.is_alive():
+            beating.join()
+        with suppress(OSError):
+            mine.unlink(missing_ok=True)
+
+
+def _others(folder: Path, mine: Path) -> list[Path]:
+    return [beat.path for beat in status.heartbeats(folder) if beat.alive and beat.path != mine]
+
+
+def _beat(mine: Path, over: threading.Event, parent: int | None) -> None:
+    """Touch the sign of life until it is over; end the process if its parent is gone.
+
+    A loky worker would otherwise compute its cell to the end, and the next one, after a kill.
+    """
+    next_beat = time.monotonic()
+    while not over.wait(_WATCH_SECONDS):
+        if parent not in (None, os.getpid()) and os.getppid() != parent:
+            mine.unlink(missing_ok=True)
+            os._exit(1)
+        if time.monotonic() >= next_beat:
+            next_beat = time.monotonic() + status.BEAT_SECONDS
+            with suppress(OSError):
+                os.utime(mine)
+
+
+def peak_memory() -> int:
+    """The most memory this process has had so far, in bytes."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size if sys.platform == "darwin" else size * 1024  # Linux counts in kilobytes

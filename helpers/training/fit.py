@@ -1,0 +1,192 @@
+"""Training a generator on private images, the same way in every arm (defect D2).
+
+Arms differ in two numbers only: `sgd` does not clip, `clipped` clips per record without noise, `dp`
+clips and adds Gaussian noise. Sampling, optimiser, length and averaging are the preset's. Runs on
+neighbouring data sets share their initial weights and every random draw (defect D10).
+"""
+
+import copy
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..data.datasets import Sample
+from ..models import presets
+from ..models.interface import Generative
+from ..randomness import generator as stream
+from . import accounting, dp
+
+ARMS = ("sgd", "clipped", "dp")
+_HISTORY_POINTS = 100  # rows kept per training
+
+
+class Fitted(NamedTuple):
+    """A trained model and how its training went."""
+
+    model: Generative
+    history: dict[str, list[float]]  # columns step, loss, norm, clipped, snr
+
+
+def fit(
+    model: Generative,
+    records: Sample,
+    *,
+    arm: str,
+    sigma: float,
+    training: presets.Training,
+    slots: int,
+    seed: int,
+    places: Tensor | None = None,
+) -> Fitted:
+    """Train `model`, on its device and in place, on `records`; returns it with averaged weights,
+    and its history. Records are moved to that device; random numbers are drawn on the CPU.
+
+    - `sigma`: noise multiplier; > 0 in the arm `dp`, else 0.
+    - `slots`: the public number of records a run is laid out for. It fixes the normaliser and the
+      layout of the random draws, so that neighbouring data sets of at most `slots` records see the
+      same draws and the same scale whatever their size (defects D6, D10).
+    - `places`: the slot of each record [n], distinct; the first n by default.
+    - `seed`: of the streams for sampling records, the losses' randomness, the noise and the rest.
+
+    Raises `ValueError` for an arm and sigma that do not fit, more records than slots, or places
+    that are not one slot per record.
+    """
+    check_arm(arm, sigma)
+    if not 0 < len(records.images) <= slots:
+        raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
+    places = torch.arange(len(records.images)) if places is None else places
+    if len(places.unique()) != len(records.images) or not 0 <= places.min() <= places.max() < slots:
+        raise ValueError(
+            f"places are {places.tolist()}; give each record its own in 0..{slots - 1}"
+        )
+    records = Sample(*(part.to(model.device) for part in records))
+    streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
+    private = _Adam(model.noised, training.learning_rate, training)
+    opponent = _opponent(model, training)
+    average = _Average(model.released, training.ema_decay)
+    history = {name: [] for name in ("step", "loss", "norm", "clipped", "snr")}
+    every = max(1, training.steps // _HISTORY_POINTS)
+
+    for step in range(training.steps):
+        gradient = _gradient(model, records, sigma, arm, training, slots, places, streams)
+        values = gradient.values
+        if opponent is not None:
+            public = _public_gradient(model, arm, training, streams["public"])
+            values = [a + b for a, b in zip(values, public, strict=True)]
+        private.step(values, step)
+        if opponent is not None:
+            _opponent_step(model, opponent, step, streams["public"])
+        average.update()
+        if step % every == 0:
+            _record(history, step, gradient, sigma, training.max_grad_norm, private.parameters)
+    average.write()
+    return Fitted(model.eval(), history)
+
+
+def check_arm(arm: str, sigma: float) -> None:
+    """Raise `ValueError` unless sigma > 0 exactly in the arm `dp`."""
+    accounting.check_noise_multiplier(sigma)
+    if arm not in ARMS:
+        raise ValueError(f"arm {arm!r} is unknown; allowed: {', '.join(ARMS)}")
+    if (sigma > 0) != (arm == "dp"):
+        raise ValueError(f"sigma is {sigma} in the arm {arm!r}; sigma > 0 goes with `dp` alone")
+
+
+def _gradient(model, records, sigma, arm, training, slots, places, streams) -> dp.Gradient:
+    """One step's gradient. Draws are laid out by slot, then cut to the records there are."""
+    chosen = torch.rand(slots, generator=streams["records"]) < training.sample_rate
+    draws = training.draws
+    randomness = model.randomness(slots * draws, generator=streams["records"])
+    chosen = chosen[places].nonzero()[:, 0]
+    randomness = randomness.view(slots, draws, *randomness.shape[1:])[places[chosen]].flatten(0, 1)
+    chosen, randomness = chosen.to(model.device), randomness.to(model.device)
+    images = records.images[chosen].repeat_interleave(draws, 0)
+    labels = records.labels[chosen].repeat_interleave(draws, 0)
+    return dp.private_gradient(
+        model.noised,
+        lambda: model.losses(images, labels, randomness) if len(chosen) else images.new_zeros(0),
+        max_grad_norm=None if arm == "sgd" else training.max_grad_norm,
+        noise_multiplier=sigma,
+        normaliser=slots * training.sample_rate,
+        generator=streams["noise"],
+        draws=draws,
+    )
+
+
+def _public_gradient(model, arm, training, generator) -> list[Tensor]:
+    """The gradient of the noised network's loss on synthetic images: mean over them, no noise.
+
+    It is clipped like the private one, for the balance of the two halves, not for privacy.
+    """
+    gradient = dp.private_gradient(
+        model.noised,
+        lambda: model.public_losses(generator=generator),
+        max_grad_norm=None if arm == "sgd" else training.max_grad_norm,
+        noise_multiplier=0.0,
+        normaliser=1,
+        generator=generator,
+    )
+    return [g / max(1, len(gradient.losses)) for g in gradient.values]
+
+
+def _opponent(model: Generative, training: presets.Training) -> "_Adam | None":
+    """The optimiser of a network that is released but does not read records itself."""
+    if model.released is model.noised:
+        return None
+    return _Adam(model.released, training.opponent_learning_rate, training)
+
+
+def _opponent_step(model, opponent: "_Adam", step: int, generator: torch.Generator) -> None:
+    losses = model.opponent_losses(generator=generator)
+    if losses is not None:
+        opponent.step(torch.autograd.grad(losses.mean(), opponent.parameters), step)
+
+
+class _Adam:
+    """Adam with given gradients, its learning rate constant or annealed over the steps."""
+
+    def __init__(self, module: nn.Module, learning_rate: float, training: presets.Training):
+        self.parameters = list(module.parameters())
+        self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate, betas=training.betas)
+        self.learning_rate, self.training = learning_rate, training
+
+    def step(self, gradient: list[Tensor], step: int) -> None:
+        if self.training.annealed:
+            fall = math.cos(math.pi / 2 * step / self.training.steps)
+            self.optimizer.param_groups[0]["lr"] = self.learning_rate * fall
+        for p, g in zip(self.parameters, gradient, strict=True):
+            p.grad = g
+        self.optimizer.step()
+
+
+class _Average:
+    """Exponential moving average of a module's weights, its early bias removed by a short memory
+    at the start: decay min(d, (1 + t) / (10 + t))."""
+
+    def __init__(self, module: nn.Module, decay: float):
+        self.module, self.decay, self.steps = module, decay, 0
+        self.weights = [copy.deepcopy(p.data) for p in module.parameters()]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(self.weights, [p.data for p in self.module.parameters()], 1 - decay)
+
+    @torch.no_grad()
+    def write(self) -> None:
+        for p, average in zip(self.module.parameters(), self.weights, strict=True):
+            p.copy_(average)
+
+
+def _record(history, step, gradient, sigma, max_grad_norm, parameters: list[Tensor]) -> None:
+    norms, size = gradient.norms, sum(p.numel() for p in parameters)
+    history["step"].append(step)
+    history["loss"].append(gradient.losses.mean().item())
+    history["norm"].append(norms.median().item() if len(norms) else float("nan"))
+    clipped = (norms > max_grad_norm).float().mean().item() if len(norms) else 0.0
+    history["clipped"].append(clipped)
+    noise = sigma * max_grad_norm * size**0.5
+    history["snr"].append(gradient.signal / noise if noise else float("inf"))

@@ -1,0 +1,1 @@
+"""The analysis that belongs to single chapters of the book; `helpers` imports none of it."""

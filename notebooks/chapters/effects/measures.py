@@ -1,0 +1,223 @@
+"""What the corrections to the measures change: rows D9 to D19 and D21."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chapters.nfl import DATA_TITLES as DATASETS
+from chapters.nfl import MODEL_TITLES as MODELS
+from helpers.data.sources import from_bytes
+from helpers.metrics import plane, privacy
+from helpers.models.families import REFERENCES
+from helpers.randomness import generator as stream
+from helpers.report.tables import DIGITS, level
+
+from .cells import Study, minus, number, over_data, over_models
+
+REPEATS = 200  # of simulations
+TRUTH = math.log(9)  # nats: ratio of two Gaussians' densities, deviations 1 and 3, at their centre
+
+
+# Privacy
+
+
+def d9(study: Study) -> dict[str, str]:
+    """Both forms of the density ratio where the truth is known, and their ratio over cells."""
+    rng = np.random.default_rng(0)
+    forms = [plane.epsilon_hat, plane.epsilon_hat_paper]
+    pairs = [(rng.normal(size=(1000, 2)), 3 * rng.normal(size=(1000, 2))) for _ in range(REPEATS)]
+    means = [np.mean([form(*pair, np.zeros(2), k=20) for pair in pairs]) for form in forms]
+    both = study.of("epsilon_hat", "epsilon_hat_paper")
+    sums = both.groupby("dataset").sum()
+    ratios = (sums["epsilon_hat"] / sums["epsilon_hat_paper"]).to_dict()
+    texts = [f"{DATASETS[d]} {ratios[d]:.1f}" for d in DATASETS if d in ratios]
+    return {
+        "simulated": f"{means[1]:.2f} instead of {means[0]:.2f}; the truth is {TRUTH:.2f}",
+        "cells": ", ".join(texts) or "not measured: no cells",
+    }
+
+
+def d10(study: Study) -> dict[str, str]:
+    """Root mean square log density ratio of runs that share start and noise, and of any two.
+
+    Both sides hold nine or ten images of the query's class (D11): there is little to leak.
+    """
+    shared, null = [], []
+    for result in study.found.values():
+        settings: dict[tuple, list] = {}
+        for cell in (c for c in result.cells if c.model in MODELS and c.evaluation.one_of_ten):
+            settings.setdefault((cell.model, cell.arm, cell.sigma), []).append(cell)
+        for cells in (group for group in settings.values() if len(group) > 1):
+            k, arrays = cells[0].evaluation.neighbors, [result.arrays(cell) for cell in cells]
+            queries = [a["points_query"] for a in arrays]
+            null += [*plane.null_log_density_ratios(_points(arrays, "omitted"), queries, k)]
+            trios = zip(_points(arrays, "full"), _points(arrays, "omitted"), queries, strict=True)
+            shared += [plane.log_density_ratio(*trio, k) for trio in trios]
+    if not null:
+        return {"spread": "not measured: no setting has two seeds of the variant one of ten"}
+    sizes = [math.sqrt(np.mean(np.square(values))) for values in (null, shared)]
+    text = f"{sizes[0]:.2f} nats ({len(null)} pairs) against {sizes[1]:.2f} ({len(shared)} pairs)"
+    return {"spread": f"MNIST {text}"}
+
+
+def _points(arrays: list[dict], role: str) -> list[np.ndarray]:
+    return [a[f"points_{role}"] for a in arrays]
+
+
+def d11(study: Study) -> dict[str, str]:
+    """The log density ratio of the presence of a class minus that of one record of ten."""
+    values = minus(study, "log_density_ratio", "log_density_ratio_one_of_ten")
+    return {"difference": over_models(values, 1)}
+
+
+def d12(study: Study) -> dict[str, str]:
+    """How far the authors' map moves the log density ratio of two runs' images at the query.
+
+    On what is kept: 8 real images a class to fit, and of each run 8 images a class.
+    """
+    shifts = []
+    for result in study.found.values():
+        real = result.reference()
+        public, query_class = _images(real["images"]), int(real["query_class"])
+        pairs: dict[tuple, dict] = {}
+        for cell in (c for c in result.cells if c.model in MODELS):
+            if (at := level(cell.arm, cell.sigma)) in ("sgd", "0.1"):
+                pairs.setdefault((cell.model, cell.seed), {})[at] = result.arrays(cell)
+        for (_, seed), sides in pairs.items():
+            if len(sides) == 2:
+                query = _images(sides["sgd"]["gallery"][query_class, 1])[0]
+                sets = [_images(s["samples"]) for s in sides.values()]
+                shifts.append(map_shift(public, query, *sets, generator=stream(seed, "copies")))
+    if not shifts:
+        return {"shift": "not measured: no pair of runs with and without noise"}
+    size = math.sqrt(np.mean(np.square(shifts)))
+    return {"shift": f"{size:.2f} nats ({len(shifts)} pairs of runs)"}
+
+
+def _images(stored: np.ndarray) -> Tensor:
+    return from_bytes(stored.reshape(-1, *stored.shape[-2:]))
+
+
+def map_shift(
+    public: Tensor, query: Tensor, first: Tensor, second: Tensor, *, generator: torch.Generator
+) -> float:
+    """Log density ratio of two sets [N, 1, 28, 28] at `query` [1, 28, 28], on the map fitted with
+    the query and 20 noisy copies (deviation 0.1) minus on the map of public images alone; k = 5."""
+    noise = 0.1 * torch.randn(20, *query.shape, generator=generator)
+    copies = (query + noise).clamp(0, 1)
+    ratios = []
+    for fitted_on in (public, torch.cat([public, query[None], copies])):
+        places = plane.isomap(fitted_on).transform
+        points = [places(images) for images in (first, second, query[None])]
+        ratios.append(plane.log_density_ratio(*points, k=5))
+    return ratios[1] - ratios[0]
+
+
+def d13(study: Study) -> dict[str, str]:
+    """The authors' Kolmogorov-Smirnov distance minus ours."""
+    return {"models": over_data(minus(study, "ecdf_ks_paper", "ecdf_ks"), 2)}
+
+
+def d14(study: Study) -> dict[str, str]:
+    """A fifth exact copies among images as far as the hold-out, and the order of the cells."""
+    rng = np.random.default_rng(0)
+    holdout, others = rng.normal(8, 1, 1000), rng.normal(8, 1, 800)
+    sets = [np.concatenate([others, more]) for more in (np.zeros(200), rng.normal(8, 1, 200))]
+    texts = [
+        f"{measure(sets[0], holdout):.2f} with and {measure(sets[1], holdout):.2f} without"
+        for measure in (privacy.ecdf_area_paper, privacy.ecdf_w1)
+    ]
+    both, ranks = study.of("ecdf_area_paper", "ecdf_w1"), []
+    for data, title in DATASETS.items():
+        own = both[both.index.get_level_values("dataset") == data].rank()
+        if len(own) > 2:
+            ranks.append(f"{title} {number(own.corr().iloc[0, 1], 2)} ({len(own)} cells)")
+    return {
+        "area": texts[0],
+        "wasserstein": texts[1],
+        "order": "; ".join(ranks) or "not measured: fewer than three cells",
+    }
+
+
+# Fidelity
+
+
+def d15(study: Study) -> dict[str, str]:
+    """The authors' FID minus ours, of models and of exact copies."""
+    copies = minus(study, "fid_paper", "fid", {"copies": "copies"})
+    return {
+        "models": over_data(minus(study, "fid_paper", "fid"), 1),
+        "copies": over_data(copies, 1),
+    }
+
+
+def d16(study: Study) -> dict[str, str]:
+    """Range over the levels of each model beside the span from real images to class means.
+
+    On MNIST: first the authors' form, then ours; a mean over models of values that are means over
+    seeds.
+    """
+    texts = {}
+    for metric in ("lpips", "psnr", "ssim"):
+        forms = [_range(study, name) for name in (f"{metric}_paper", metric)]
+        sides = [f"{r:.{d}f} of {s:.{d}f}" for r, s in forms for d in [DIGITS.get(metric, 3)]]
+        missing = any(math.isnan(span) for _, span in forms)
+        texts[metric] = (
+            "not measured: levels or references are missing" if missing else " against ".join(sides)
+        )
+    return texts
+
+
+def _range(study: Study, metric: str) -> tuple[float, float]:
+    names = dict.fromkeys([*MODELS, *REFERENCES])
+    values = study.of(metric, models=names).query("dataset == 'mnist'")[metric]
+    means = values.groupby(["model", "level"]).mean()
+    ranges = [np.ptp(means[m]) for m in MODELS if m in means.index and len(means[m]) > 1]
+    if not ranges or not {("real", "none"), ("means", "none")} <= set(means.index):
+        return math.nan, math.nan
+    return float(np.mean(ranges)), abs(float(means["real", "none"] - means["means", "none"]))
+
+
+def d17(study: Study) -> dict[str, str]:
+    """The Inception Score in ten splits minus that in one, of the same images."""
+    real = minus(study, "is_lite0_paper", "is_lite0", {"real": "real"})
+    return {
+        "models": over_data(minus(study, "is_lite0_paper", "is_lite0"), 2),
+        "real": over_data(real, 2),
+    }
+
+
+# Utility and statistics
+
+
+def d18(study: Study) -> dict[str, str]:
+    """Accuracy of a classifier of images rescaled to the test set, minus that of images as is."""
+    return {"models": over_models(minus(study, "accuracy_paper", "accuracy"), 3)}
+
+
+def d19(study: Study) -> dict[str, str]:
+    """Deviation of the accuracy over seeds, and over classifiers of one cell."""
+    both = study.of("accuracy", "accuracy_deviation")
+    texts = []
+    for data, title in DATASETS.items():
+        own = both[both.index.get_level_values("dataset") == data]
+        settings = own.groupby(["model", "level"])
+        over_seeds = settings["accuracy"].var().dropna()
+        if len(over_seeds):
+            within = (settings["accuracy_deviation"].apply(lambda v: (v**2).mean()))[
+                over_seeds.index
+            ]
+            pair = [math.sqrt(variances.mean()) for variances in (over_seeds, within)]
+            texts.append(
+                f"{title} {pair[0]:.4f} over seeds against {pair[1]:.4f} over classifiers, "
+                f"{pair[0] / pair[1]:.1f} times as much (settings: {len(over_seeds)})"
+            )
+    return {"deviations": "; ".join(texts) or "not measured: no setting has two seeds"}
+
+
+def d21(study: Study) -> dict[str, str]:
+    """Cells collected, and values among them that are not finite numbers."""
+    values = study.frame["value"].to_numpy(dtype=float)
+    return {"failed": f"{int((~np.isfinite(values)).sum())} of {len(values):,} values"}
