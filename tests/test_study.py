@@ -1,5 +1,7 @@
 """The grid, the cells and the table they are collected into, at the scale `smoke` on digits."""
 
+import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -7,13 +9,15 @@ import pytest
 import torch
 
 from helpers import study
+from helpers.cli import main
 from helpers.data import datasets
 from helpers.metrics import measures
-from helpers.metrics.evaluation import EVALUATIONS
+from helpers.metrics.evaluation import EVALUATIONS, MEASURES, Measure
 from helpers.models import families, presets
 from helpers.models.families import FAMILIES
 from helpers.randomness import generator as stream
-from helpers.study import Cell, compute, execute, results
+from helpers.study import Cell, collected, compute, execute, results, status, store
+from helpers.study import cell as cell_module
 from helpers.study.cell import ROLES, parse_sigma
 
 
@@ -42,7 +46,7 @@ def test_a_sigma_that_is_no_level_is_refused(sigma):
 @pytest.mark.parametrize(
     ("axes", "match"),
     [
-        (("mnits", ["vae"], ["sgd"], [0], "smoke"), "data set 'mnits' is unknown; allowed: digits"),
+        (("a/b", ["vae"], ["sgd"], [0], "smoke"), "data set 'a/b' is no name"),
         (("digits", ["vea"], ["sgd"], [0], "smoke"), "model 'vea' is unknown; allowed: vae"),
         (("digits", ["vae"], ["sgd"], [0], "big"), "scale 'big' is unknown; allowed: smoke"),
         (("digits", ["vae"], ["sgd"], [-1], "smoke"), "seed is -1"),
@@ -63,7 +67,7 @@ def test_keys_follow_the_data_and_the_cell():
 
 def test_a_measurement_change_keeps_the_trainings(monkeypatch):
     before = CELL.training_key("a"), CELL.measurement_key("a")
-    monkeypatch.setattr(measures, "VERSION", measures.VERSION + 1)
+    monkeypatch.setattr(cell_module, "MEASURED", 6)
     assert CELL.training_key("a") == before[0] and CELL.measurement_key("a") != before[1]
 
 
@@ -84,11 +88,11 @@ def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
     trained = []
     real = compute.train_role
 
-    def interrupted(cell, records, **others):
+    def interrupted(cell, dataset, records, **others):
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(len(records.images))
-        return real(cell, records, **others)
+        return real(cell, dataset, records, **others)
 
     monkeypatch.setattr(compute, "train_role", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -96,11 +100,11 @@ def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
     monkeypatch.setattr(
         compute,
         "train_role",
-        lambda cell, records, **others: trained.append(0) or real(cell, records, **others),
+        lambda *given, **others: trained.append(0) or real(*given, **others),
     )
     resumed = compute.run_cell(CELL)
     assert trained == [100, 91, 0, 0]  # full, victim; then only the other two were missing
-    shutil.rmtree(compute.runs_root())
+    shutil.rmtree(store.runs_root())
     monkeypatch.setattr(compute, "train_role", real)
     assert compute.run_cell(CELL)["metrics"] == resumed["metrics"]
 
@@ -116,37 +120,79 @@ def test_collected_results_need_no_data_set(home, monkeypatch):
 
 def test_results_of_other_presets_are_not_read_as_current(home, monkeypatch):
     results.obtain([CELL])
-    monkeypatch.setattr(measures, "VERSION", measures.VERSION + 1)
-    assert results._collected(results.results_root("smoke"), "digits") == {}
+    monkeypatch.setattr(cell_module, "MEASURED", 6)
+    assert collected.read(collected.root("smoke"), "digits").records() == {}
 
 
-def test_results_of_other_images_are_not_mixed(home):
+def of_other_images(checksum="0" * 64):
+    """Make the collected digits those of other images; the path of their JSON."""
+    path = collected.root("smoke") / "digits.json"
+    kept = json.loads(path.read_text())
+    kept["data"]["checksum"] = checksum
+    kept["cells"][CELL.name]["key"] = CELL.measurement_key(checksum)
+    path.write_text(json.dumps(kept))
+    return path
+
+
+def test_results_of_other_images_are_kept_apart(home, capsys):
+    here = results.obtain([CELL])
+    before = of_other_images().read_bytes()
+    assert results.obtain([CELL]).provenance["data"]["checksum"] == "0" * 64  # nothing computed
+    digits = datasets.identity("digits").checksum
+    kept = results.collect([CELL])  # of the images that are here
+    assert kept.table.name == f"digits-{digits[:8]}.csv"
+    assert kept.records().keys() == {CELL} and kept.arrays_path(CELL).is_file()
+    assert (collected.root("smoke") / "digits.json").read_bytes() == before
+    assert results.obtain([CELL], images=digits[:8]).frame.equals(here.frame)
+    with pytest.raises(ValueError, match="on the images 123456 are asked for; neither are they"):
+        results.obtain([CELL], images="123456")
+
+
+def test_status_says_of_which_images_it_speaks(home):
     results.obtain([CELL])
-    path = results.results_root("smoke") / "digits.json"
-    path.write_text(path.read_text().replace(datasets.load("digits").checksum, "0" * 64))
-    with pytest.raises(ValueError, match="other images of digits"):
-        results.collect([CELL])
+    of_other_images()
+    said = str(status.images("digits", "smoke"))
+    assert "not the images of the collected results (sha256 000000000000)" in said
+    assert f"results of these are digits-{datasets.identity('digits').checksum[:8]}" in said
 
 
-def test_a_metric_that_is_no_number_fails_the_cell():
+def test_what_is_collected_needs_no_images_for_its_status(home, monkeypatch, capsys):
+    results.obtain([CELL])
+    monkeypatch.setattr(datasets, "ready", lambda name: False)
+    monkeypatch.setattr(datasets, "identity", lambda name: pytest.fail("asked for the images"))
+    slice_ = ["--models", "vae", "--sigmas", "0.5", "--seeds", "0", "--scale", "smoke"]
+    assert main(["study", "--dataset", "digits", *slice_, "--status"]) == 0
+    said = capsys.readouterr().out
+    assert "those of the collected results; none are here" in said
+    assert "all                       1        0       0        0" in said
+
+
+def test_a_metric_that_is_no_number_fails_the_cell(monkeypatch):
+    no_number = measures.Measured({"fid": float("nan"), "accuracy": 0.5}, {})
+    monkeypatch.setattr(measures, "take_fidelity", lambda subject: no_number)
     with pytest.raises(ValueError, match="fid are not finite"):
-        measures.check_metrics({"fid": float("nan"), "accuracy": 0.5})
+        measures.take(["fidelity"], None)
 
 
 def test_roles_share_their_weights_and_draws(home):
     """A run on the same records under another role's name is the same run (defect D10)."""
     data = datasets.load("digits")
     records = datasets.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
-    one, two = (compute.train_role(CELL, records, classes=10) for _ in range(2))
+    one, two = (compute.train_role(CELL, data, records) for _ in range(2))
     assert np.array_equal(one["images"], two["images"])
 
 
+def accounted(cell):
+    digits = datasets.load("digits")
+    return measures.accounted(compute.private(cell, digits), digits.classes)
+
+
 def test_a_private_cell_reports_its_accountant(home):
-    metrics = compute.accounted(CELL, classes=10)
+    metrics = accounted(CELL)
     assert 0 < metrics["epsilon_1e-3"] < metrics["epsilon_1e-5"]
     size = metrics["noised_parameters"]
     assert metrics["noise_to_signal"] == pytest.approx(0.5 * size**0.5 / 100)
-    plain = compute.accounted(Cell("digits", "vae", "sgd", 0.0, 0, "smoke"), classes=10)
+    plain = accounted(Cell("digits", "vae", "sgd", 0.0, 0, "smoke"))
     assert not any(name.startswith("epsilon") for name in plain)
 
 
@@ -160,7 +206,7 @@ def test_presets_exist_for_every_model_and_scale():
 @pytest.mark.parametrize("epsilon", [1, 10, 100])
 def test_a_guarantee_is_kept_and_hardly_exceeded(epsilon):
     for cell in study.guaranteed("mnist", FAMILIES, [epsilon], [0], "compact"):
-        reached = compute.accounted(cell, classes=10)["epsilon_1e-3"]
+        reached = accounted(cell)["epsilon_1e-3"]
         assert 0.97 * epsilon < reached <= epsilon
 
 
@@ -170,21 +216,25 @@ def test_only_the_main_models_on_digits_have_the_second_neighbor_variant():
         assert Cell(*other, "sgd", 0.0, 0, "compact").roles == ("full", "victim", "ablated")
 
 
-def test_what_is_available_is_of_the_grid_and_nothing_is_computed(home, monkeypatch):
+def test_what_is_available_is_of_the_axes_and_nothing_is_computed(home, monkeypatch):
     monkeypatch.setattr(compute, "run_role", None)
-    assert results.available("digits", "smoke") is None
+    axes = {"models": ["vae"], "levels": [0.1, 0.2], "seeds": [0], "scale": "smoke"}
+    assert results.available("digits", **axes) is None
     monkeypatch.undo()
-    of_the_grid, extra = study.grid("digits", ["vae"], [0.1, 0.7], [0], "smoke")
-    for cell in (of_the_grid, extra):
+    monkeypatch.setenv("NFL_HOME", str(home))
+    of_the_axes, extra = study.grid("digits", ["vae"], [0.1, 0.7], [0], "smoke")
+    for cell in (of_the_axes, extra):
         compute.run_cell(cell)
-    results.collect([of_the_grid, extra])
-    assert results.available("digits", "smoke").cells == [of_the_grid]
+    results.collect([of_the_axes, extra])
+    found = results.available("digits", **axes)
+    assert found.cells == [of_the_axes]
+    assert list(found.cube.index) == [("digits", "vae", "0.1", 0)]
 
 
 def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypatch):
     seen = {}
 
-    def watch(cell, records, *, places, **others):
+    def watch(cell, dataset, records, *, places, **others):
         seen[len(records.images)] = records.index, places
         raise KeyboardInterrupt
 
@@ -200,11 +250,129 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
 
 
 def test_a_trained_model_comes_back_from_its_weights(home):
-    run = compute.train_role(
-        CELL,
-        datasets.few_shot(datasets.load("digits"), 10, generator=stream(0, "few-shot")),
-        classes=10,
-    )
-    model = compute.trained_model(CELL, run, classes=10)
+    digits = datasets.load("digits")
+    records = datasets.few_shot(digits, 10, generator=stream(0, "few-shot"))
+    run = compute.train_role(CELL, digits, records)
+    model = compute.trained_model(CELL, digits, run)
     images = model.sample(torch.from_numpy(run["labels"]), generator=stream(0, "samples"))
     assert np.array_equal((images[:, 0] * 255).round().byte().numpy(), run["images"])
+
+
+# A sigma has one spelling
+
+
+@pytest.mark.parametrize("sigma", [0.1 + 0.2, "0.30", "3e-1", 0.3, 0.30000004])
+def test_a_sigma_has_one_spelling(sigma):
+    [cell] = study.grid("mnist", ["vae"], [sigma], [0], "compact")
+    assert cell == Cell("mnist", "vae", "dp", 0.1 + 0.2, 0, "compact")
+    assert (cell.sigma, cell.name) == (0.3, "vae-0.3-s0-compact")
+
+
+# Measures
+
+
+def test_every_measure_has_its_function():
+    assert {f"take_{name}" for name in MEASURES} == {n for n in dir(measures) if n[:5] == "take_"}
+
+
+def told(**metrics):
+    """A measure that gives these numbers, and the subjects it was given."""
+
+    def take(subject):
+        take.subjects.append(subject)
+        return measures.Measured(metrics, {"kept": np.zeros(1)})
+
+    take.subjects = []
+    return take
+
+
+def test_a_new_measure_is_computed_alone_and_a_changed_one_again(home, monkeypatch):
+    first = compute.run_cell(CELL)
+    new = told(wonder=1.0)
+    monkeypatch.setitem(MEASURES, "wonder", Measure())
+    monkeypatch.setattr(measures, "take_wonder", new, raising=False)
+    for name in MEASURES:
+        if name != "wonder":
+            monkeypatch.setattr(measures, f"take_{name}", None)  # none of these is taken again
+    monkeypatch.setattr(compute, "train_role", None)
+    second = compute.run_cell(CELL)
+    assert second["metrics"] == first["metrics"] | {"wonder": 1.0}
+    assert second["measures"] == {"wonder": 1} and "measures" not in first
+    assert compute.run_cell(CELL) == second and len(new.subjects) == 1
+    assert "points_victim" in store.arrays(CELL, datasets.identity("digits").checksum)
+    monkeypatch.setitem(MEASURES, "wonder", Measure(version=2))
+    monkeypatch.setattr(measures, "take_wonder", told(wonder=2.0))
+    assert compute.run_cell(CELL)["metrics"]["wonder"] == 2.0
+
+
+def test_a_collected_cell_without_images_says_what_it_lacks(home, monkeypatch, capsys):
+    results.obtain([CELL])
+    committed = collected.root("smoke")
+    before = (committed / "digits.csv").read_bytes()
+    shutil.rmtree(home / "runs" / "digits")
+    monkeypatch.setattr(collected, "root", lambda scale: committed)
+    monkeypatch.setattr(store, "runs_root", lambda: home / "elsewhere")  # as of committed results
+    monkeypatch.setitem(MEASURES, "wonder", Measure())
+    monkeypatch.setattr(compute, "run_cell", None)
+    slice_ = ["--models", "vae", "--sigmas", "0.5", "--seeds", "0", "--scale", "smoke"]
+    assert main(["study", "--dataset", "digits", *slice_, "--status"]) == 0
+    assert "collected; lacks wonder: its images are not kept" in capsys.readouterr().out
+    assert main(["study", "--dataset", "digits", *slice_]) == 0
+    assert (collected.root("smoke") / "digits.csv").read_bytes() == before
+
+
+def test_a_measure_of_what_is_kept_is_added_to_a_collected_cell(home, monkeypatch):
+    before = results.obtain([CELL]).frame
+    shutil.rmtree(home / "runs" / "digits")
+    of_points = told(wonder=1.0)
+    monkeypatch.setitem(MEASURES, "wonder", Measure(inputs="arrays"))
+    monkeypatch.setattr(measures, "take_wonder", of_points, raising=False)
+    monkeypatch.setattr(compute, "run_cell", None)
+    found = results.obtain([CELL]).frame
+    assert {"points_victim", "points_query"} <= of_points.subjects[0].arrays.keys()
+    assert found[found["metric"] == "wonder"]["value"].tolist() == [1.0]
+    assert found[found["metric"] != "wonder"].reset_index(drop=True).equals(before)
+    assert results.obtain([CELL]).frame.equals(found) and len(of_points.subjects) == 1
+
+
+# Committed files are left alone
+
+
+@pytest.mark.parametrize("name", ["digits.csv", "digits.json"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("<<<<<<< HEAD\n", r"line 1 has the mark of a merge conflict, '<<<<<<< HEAD'"),
+        ("nonsense", "damaged"),
+        ("", "damaged|columns|line"),
+    ],
+)
+def test_a_committed_file_that_cannot_be_read_is_named_and_left(
+    home, monkeypatch, name, damage, said
+):
+    results.obtain([CELL])
+    committed = home / "committed"
+    shutil.copytree(collected.root("smoke"), committed)
+    monkeypatch.setattr(collected, "root", lambda scale: committed)
+    path = committed / name
+    path.write_text(damage + (path.read_text() if damage[:1] == "<" else ""))
+    kept = {p: p.read_bytes() for p in committed.rglob("*") if p.is_file()}
+    for ask in (results.obtain, results.collect):
+        with pytest.raises(collected.Unreadable, match=rf"{name} cannot be used: .*({said})"):
+            ask([CELL])
+    assert {p: p.read_bytes() for p in committed.rglob("*") if p.is_file()} == kept
+
+
+def test_collecting_keeps_rows_of_other_presets(home, monkeypatch):
+    results.obtain([CELL])
+    monkeypatch.setattr(cell_module, "MEASURED", 6)
+    other = dataclasses.replace(CELL, seed=1)
+    results.obtain([other])
+    kept = collected.read(collected.root("smoke"), "digits")
+    assert kept.records().keys() == {other}
+    assert {row[4] for row in kept.rows} == {0, 1}
+
+
+def test_committed_results_are_the_checkouts_wherever_the_store_is(home, root):
+    assert collected.root("compact") == root / "data" / "results"
+    assert collected.root("smoke") == home / "runs" / "results"

@@ -198,6 +198,11 @@ def root() -> Path:
     return Path(home) if home else Path(__file__).resolve().parents[2] / "data"
 
 
+def committed() -> Path:
+    """The checkout's data folder."""
+    return Path(__file__).resolve().parents[2] / "data"
+
+
 def cached(name: str) -> Path | None:
     """The intact file of `name` if it has been fetched before, else None; needs no network.
 

@@ -34,9 +34,30 @@ class Unwritable(OSError):
 
 
 def content_hash(*parts: Any) -> str:
-    """Twelve hexadecimal digits that change with any of the parts (dataclasses, dicts, scalars)."""
-    text = json.dumps(parts, sort_keys=True, default=dataclasses.asdict)
+    """Twelve hexadecimal digits that change with any of the parts (dataclasses, dicts, scalars).
+
+    A dataclass's field that is marked `later` has no part in it while it has its default, so that
+    adding one changes no hash of what was there before.
+    """
+    text = json.dumps(parts, sort_keys=True, default=_decisive)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def later(default: Any) -> Any:
+    """A dataclass's field that was added after hashes of its class had been kept."""
+    return dataclasses.field(default=default, metadata={"later": True})
+
+
+def _decisive(part: Any) -> dict[str, Any]:
+    """The fields of a dataclass that decide its hash."""
+    if not dataclasses.is_dataclass(part):
+        raise TypeError(f"{part!r} cannot be hashed: give dataclasses, dicts, lists and scalars")
+    values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
+    return {
+        field.name: value
+        for field, value in values.items()
+        if not (field.metadata.get("later") and value == field.default)
+    }
 
 
 def file_hash(path: Path) -> str:
@@ -123,6 +144,22 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
 def read_json(path: Path) -> Any | None:
     """The content of a JSON file, or `None` if it is absent or, with a warning, damaged."""
     return _read(path, lambda path: json.loads(path.read_text()))
+
+
+def memo(
+    path: Path, compute: Callable[[], Any], current: Callable[[Any], bool] = lambda kept: True
+) -> Any:
+    """What is kept at `path`, or else `compute()`, which is then kept: the one read-or-compute.
+
+    A path that ends in `.npz` holds named arrays, any other JSON. `current` says whether what is
+    kept is still what is asked for. Damaged files are made again.
+    """
+    read, write = (read_arrays, write_arrays) if path.suffix == ".npz" else (read_json, write_json)
+    kept = read(path)
+    if kept is None or not current(kept):
+        kept = compute()
+        write(path, kept)
+    return kept
 
 
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -7,6 +7,27 @@ from ..models.families import VARIANTS
 
 PRIVATE_PER_CLASS = 10  # images per class a generator is trained on
 DELTAS = (1e-3, 1e-5)  # the accountant's epsilon is reported at both
+MEASURED = 5  # raise to measure every cell anew; for a part of it, raise its measure's version
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of a cell, by the function of its name in `measures`.
+
+    A cell's record says which version of each measure it holds: a new measure is computed alone and
+    added, one with another version again, the rest stays.
+    """
+
+    version: int = 1
+    inputs: str = "images"  # what it is computed from; "arrays" if what is kept for figures will do
+
+
+# A record that does not tell a measure's version holds the first one of these.
+ORIGINAL = (
+    *("fidelity", "inception", "distances", "membership", "loss_attack", "density_ratios"),
+    *("worth", "consistency", "accountant", "samples"),
+)
+MEASURES = {name: Measure() for name in ORIGINAL}
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,6 @@ def evaluation(scale: str, dataset: str, model: str) -> Evaluation:
     belong to the main models on MNIST (and the tests' digits); the rest has the paper's roles.
     """
     asked = EVALUATIONS[scale]
-    if DATASETS[dataset].probed and model not in VARIANTS:
+    if dataset in DATASETS and DATASETS[dataset].probed and model not in VARIANTS:
         return asked
     return replace(asked, one_of_ten=False, multiples=asked.multiples[:1])

@@ -1,12 +1,16 @@
-"""All measures of one cell, from its synthetic sets.
+"""All measures of one cell, each a function of what there is to be measured.
 
-The full run is judged for fidelity and utility, the others for privacy. Metrics come back as one
-flat mapping with the names of the results table; arrays hold what figures need, and what is told by
-class. A name with `_paper` is the authors' form of a measure, kept beside the corrected one.
+The full run is judged for fidelity and utility, the others for privacy. A measure gives metrics,
+with the names of the results table, and arrays: what figures need, and what is told by class. A
+name with `_paper` is the authors' form of a measure, kept beside the corrected one. Which measures
+there are, and in which version, is told by `evaluation.MEASURES`: `take` finds a measure's function
+by its name.
 """
 
 import functools
 import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -16,19 +20,21 @@ from torch import Tensor
 from ..data import datasets
 from ..data.datasets import Dataset, Neighbours, Sample
 from ..data.sources import to_bytes
+from ..models.presets import Training
 from ..randomness import generator as stream
+from ..training import accounting
 from . import attacks, features, fidelity, lpips, plane, privacy, utility, worth
 from .augmentation import TrainingSet
 from .evaluation import DELTAS, PRIVATE_PER_CLASS, Evaluation
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
-VERSION = 5  # raise when a measure changes its meaning: measured cells are then measured again
+_SPLITS = 10  # of the authors' Inception Score
 
 
 class Synthetic(NamedTuple):
     """The synthetic images of a cell's runs, one set per role, labels shared."""
 
-    full: Tensor  # [N, 1, 28, 28] in [0, 1]
+    full: Tensor  # [N, C, S, S] in [0, 1]
     victim: Tensor
     ablated: Tensor
     omitted: Tensor | None  # of the run without one of ten images (defect D11)
@@ -42,92 +48,106 @@ class Losses(NamedTuple):
     others: np.ndarray  # [N], of the hold-out
 
 
+class Private(NamedTuple):
+    """How privately the full run's model was trained, for the accountant."""
+
+    arm: str
+    sigma: float
+    training: Training
+    noised_parameters: int
+
+
 class Measured(NamedTuple):
-    """What `measure` returns."""
+    """What a measure gives."""
 
     metrics: dict[str, float]
     arrays: dict[str, np.ndarray]
 
 
-def measure(
-    dataset: Dataset,
-    sets: Neighbours,
-    synthetic: Synthetic,
-    losses: Losses | None = None,
-    *,
-    evaluation: Evaluation,
-    seed: int,
-) -> Measured:
-    """Fidelity, privacy and utility of one cell, beside real sets of the same size."""
-    holdout = datasets.holdout(dataset, evaluation.per_class)
-    training = paper_training_set(dataset, sets, evaluation.per_class)
-    parts = [
-        _fidelity(holdout, training, synthetic, evaluation, seed),
-        _distances(holdout, training, sets, synthetic, seed),
-        _membership(holdout, sets, synthetic, losses),
-        _density_ratios(dataset, sets, synthetic, evaluation, seed),
-        _utility(dataset, sets, synthetic, evaluation, seed),
-    ]
-    metrics, arrays = ({k: v for part in parts for k, v in part[i].items()} for i in range(2))
-    arrays["samples"] = _shown(synthetic.full, synthetic.labels, len(dataset.classes))
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: the sets a cell was trained on, and what came of it."""
+
+    dataset: Dataset | None  # this and the next two are `None` for measures of `arrays` alone
+    sets: Neighbours | None
+    synthetic: Synthetic | None
+    evaluation: Evaluation
+    seed: int
+    losses: Callable[[], Losses] | None = None  # of a trained model; computed when asked for
+    private: Private | None = None  # of a trained model
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)  # kept from earlier measures
+
+    @functools.cached_property
+    def holdout(self) -> Sample:
+        """As many real images per class as there are synthetic ones, never trained on."""
+        return datasets.holdout(self.dataset, self.evaluation.per_class)
+
+    @functools.cached_property
+    def paper_training_set(self) -> Tensor:
+        """The authors' real set: `per_class` training images per class, the private ones among
+        them, filled up from the public pool. Their FID and ECDF compare with it (D13, D15)."""
+        more = min(self.evaluation.per_class - PRIVATE_PER_CLASS, self.dataset.public_per_class)
+        pool = [datasets.public(self.dataset, more).images] if more > 0 else []
+        return torch.cat([self.sets.full.images, *pool])
+
+    def stream(self, purpose: str) -> torch.Generator:
+        """The random numbers of one purpose."""
+        return stream(self.seed, f"evaluation/{purpose}")
+
+
+def take(names: Iterable[str], subject: Subject) -> Measured:
+    """The measures of these names. Raises `ValueError` for a metric that is no number (D21)."""
+    metrics: dict[str, float] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for name in names:
+        found = globals()[f"take_{name}"](subject)
+        metrics |= found.metrics
+        arrays |= found.arrays
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if bad:
+        raise ValueError(f"metrics {', '.join(bad)} are not finite numbers; the cell has failed")
     return Measured(metrics, arrays)
 
 
-def paper_training_set(dataset: Dataset, sets: Neighbours, per_class: int) -> Tensor:
-    """The authors' real set: `per_class` training images per class, the private ones among them.
-
-    Their FID and ECDF compare with it (defects D13, D15). Filled up from the public pool.
-    """
-    more = min(per_class - PRIVATE_PER_CLASS, dataset.public_per_class)
-    pool = [datasets.public(dataset, more).images] if more > 0 else []
-    return torch.cat([sets.full.images, *pool])
+# Fidelity: against the hold-out, at equal N
 
 
-# Fidelity
-
-
-def _fidelity(holdout: Sample, training: Tensor, synthetic: Synthetic, evaluation, seed: int):
-    """Against the hold-out, at equal N. Precision to coverage are on Lite0's features.
-
-    Features are cached, of synthetic images too: a later measure need not compute them again.
-    """
-    fake, labels, real = synthetic.full, synthetic.labels, holdout.images
+def take_fidelity(s: Subject) -> Measured:
+    """What EfficientNet-Lite0 and the pixels say; precision to coverage are on Lite0's features."""
+    fake, labels, real = s.synthetic.full, s.synthetic.labels, s.holdout.images
     lite0_real, lite0 = (features.cached(images, features.lite0) for images in (real, fake))
     logits = features.lite0_head(lite0)
+    sides = lite0_real, s.holdout.labels, lite0, labels
+    by_class = fidelity.per_class(fidelity.frechet_distance, *sides)
     metrics = {
         "fd_lite0": fidelity.frechet_distance(lite0_real, lite0),
         "kid_lite0": fidelity.kid(lite0_real, lite0),
         "is_lite0": fidelity.inception_score(logits),
-        "is_lite0_paper": fidelity.inception_score(logits, splits=10),
-        "psnr": fidelity.psnr(fake, labels, real, holdout.labels),
-        "ssim": fidelity.ssim(fake, labels, real, holdout.labels),
+        "is_lite0_paper": fidelity.inception_score(logits, splits=min(_SPLITS, len(logits) // 2)),
+        "psnr": fidelity.psnr(fake, labels, real, s.holdout.labels),
+        "ssim": fidelity.ssim(fake, labels, real, s.holdout.labels),
         **fidelity.neighbourhoods(lite0_real, lite0)._asdict(),
     }
-    if evaluation.inception:
-        metrics |= _slow_fidelity(holdout, training, synthetic, seed)
-    sides = lite0_real, holdout.labels, lite0, labels
-    by_class = fidelity.per_class(fidelity.frechet_distance, *sides)
-    return metrics, {"class_fd_lite0": np.array(list(by_class.values()))}
+    return Measured(metrics, {"class_fd_lite0": np.array(list(by_class.values()))})
 
 
-def _slow_fidelity(holdout, training: Tensor, synthetic: Synthetic, seed: int) -> dict[str, float]:
+def take_inception(s: Subject) -> Measured:
     """What takes large images or networks whose weights are fetched (Inception, LPIPS' AlexNet)."""
-    fake, labels, real = synthetic.full, synthetic.labels, holdout.images
-
-    def pairs() -> torch.Generator:
-        return stream(seed, "evaluation/pairs")
-
+    if not s.evaluation.inception:
+        return Measured({}, {})
+    fake, labels, real = s.synthetic.full, s.synthetic.labels, s.holdout.images
     pair = [features.cached(images, features.inception) for images in (real, fake)]
-    return {
+    metrics = {
         "fid": fidelity.frechet_distance(*pair),
-        "fid_paper": fidelity.frechet_distance(_inception_in_parts(training), pair[1]),
-        "fid_inf": fidelity.fid_inf(*pair, generator=stream(seed, "evaluation/fid-inf")),
+        "fid_paper": fidelity.frechet_distance(_inception_in_parts(s.paper_training_set), pair[1]),
+        "fid_inf": fidelity.fid_inf(*pair, generator=s.stream("fid-inf")),
         "kid": fidelity.kid(*pair),
-        "lpips": lpips.lpips(fake, labels, real, holdout.labels),
-        "lpips_paper": lpips.lpips_paper(fake, real, generator=pairs()),
-        "psnr_paper": fidelity.psnr_paper(fake, real, generator=pairs()),
-        "ssim_paper": fidelity.ssim_paper(fake, real, generator=pairs()),
+        "lpips": lpips.lpips(fake, labels, real, s.holdout.labels),
+        "lpips_paper": lpips.lpips_paper(fake, real, generator=s.stream("pairs")),
+        "psnr_paper": fidelity.psnr_paper(fake, real, generator=s.stream("pairs")),
+        "ssim_paper": fidelity.ssim_paper(fake, real, generator=s.stream("pairs")),
     }
+    return Measured(metrics, {})
 
 
 def _inception_in_parts(images: Tensor, rows: int = 100) -> Tensor:
@@ -135,16 +155,24 @@ def _inception_in_parts(images: Tensor, rows: int = 100) -> Tensor:
     return torch.cat([features.cached(part, features.inception) for part in images.split(rows)])
 
 
+def take_samples(s: Subject) -> Measured:
+    """The first few images of each class, uint8 [classes, SHOWN_PER_CLASS or fewer, ...]."""
+    images, labels, n_classes = s.synthetic.full, s.synthetic.labels, len(s.dataset.classes)
+    count = min(SHOWN_PER_CLASS, len(labels) // n_classes)
+    shown = [to_bytes(images[labels == c][:count]) for c in range(n_classes)]
+    return Measured({}, {"samples": np.stack(shown)})
+
+
 # Privacy
 
 
-def _distances(holdout: Sample, training: Tensor, sets: Neighbours, synthetic: Synthetic, seed):
+def take_distances(s: Subject) -> Measured:
     """Distances of synthetic and hold-out images to the private ones (and the authors' set)."""
-    private = sets.full.images
-    sides = {"synthetic": synthetic.full, "holdout": holdout.images}
+    private = s.sets.full.images
+    sides = {"synthetic": s.synthetic.full, "holdout": s.holdout.images}
     distances = {name: privacy.nearest_distances(images, private) for name, images in sides.items()}
     pair = distances["synthetic"], distances["holdout"]
-    paper = [privacy.nearest_distances(images, training) for images in sides.values()]
+    paper = [privacy.nearest_distances(images, s.paper_training_set) for images in sides.values()]
     metrics = {
         "ecdf_ks": privacy.ecdf_ks(*pair),
         "ecdf_ks_directed": privacy.ecdf_ks_directed(*pair),
@@ -152,55 +180,66 @@ def _distances(holdout: Sample, training: Tensor, sets: Neighbours, synthetic: S
         "ecdf_ks_paper": privacy.ecdf_ks(*paper),
         "ecdf_area_paper": privacy.ecdf_area_paper(*paper),
         "copy_rate": privacy.copy_rate(*pair),
-        "max_ssim": privacy.max_ssim(
-            synthetic.full, private, generator=stream(seed, "evaluation/max-ssim")
-        ),
+        "max_ssim": privacy.max_ssim(s.synthetic.full, private, generator=s.stream("max-ssim")),
     }
     arrays = {f"distances_{name}": d.astype(np.float32) for name, d in distances.items()}
-    return metrics, arrays | {"gallery": _gallery(distances["synthetic"], synthetic, private)}
+    return Measured(metrics, arrays | {"gallery": _gallery(distances["synthetic"], s)})
 
 
-def _gallery(distances: np.ndarray, synthetic: Synthetic, private: Tensor) -> np.ndarray:
-    """Per class the synthetic image nearest to a private one, and that: uint8 [C, 2, 28, 28]."""
+def _gallery(distances: np.ndarray, s: Subject) -> np.ndarray:
+    """Per class the synthetic image nearest to a private one, and that: uint8 [C, 2, ...]."""
+    labels, private = s.synthetic.labels, s.sets.full.images
     nearest = [
         int(rows[distances[rows].argmin()])
-        for c in synthetic.labels.unique()
-        for rows in [torch.nonzero(synthetic.labels == c)[:, 0].numpy()]
+        for c in labels.unique()
+        for rows in [torch.nonzero(labels == c)[:, 0].numpy()]
     ]
-    chosen = synthetic.full[nearest]
+    chosen = s.synthetic.full[nearest]
     _, index = privacy.nearest(chosen, private)
     return np.stack([to_bytes(chosen), to_bytes(private[index])], axis=1)
 
 
-def _membership(holdout: Sample, sets: Neighbours, synthetic: Synthetic, losses: Losses | None):
-    """Telling private from hold-out images by their distance to the synthetic ones, by the loss."""
-    candidates = sets.full.images, holdout.images
-    scores = {"mia": [attacks.distance_scores(images, synthetic.full) for images in candidates]}
-    if losses is not None:
-        scores["mia_loss"] = list(losses)
-    metrics = {}
-    for name, pair in scores.items():
-        found = attacks.membership_inference(*pair)
-        metrics |= {f"{name}_{field}": value for field, value in found._asdict().items()}
-        metrics[name.replace("mia", "epsilon_lower")] = attacks.epsilon_lower(
-            *pair, delta=DELTAS[0]
-        )
-    return metrics, {}
+def take_membership(s: Subject) -> Measured:
+    """Telling private from hold-out images by their distance to the synthetic ones."""
+    candidates = s.sets.full.images, s.holdout.images
+    pair = [attacks.distance_scores(images, s.synthetic.full) for images in candidates]
+    return _attack("mia", "epsilon_lower", *pair)
 
 
-def _density_ratios(dataset: Dataset, sets: Neighbours, synthetic: Synthetic, evaluation, seed):
-    """The query's density ratio, presence against absence of a class and, D11, one image of ten."""
-    reducer = public_isomap(dataset, evaluation)
-    points = {"query": reducer.transform(sets.query.images)}
-    points |= {role: reducer.transform(getattr(synthetic, role)) for role in ("victim", "ablated")}
-    metrics = _density_ratio(points["victim"], points["ablated"], points["query"], evaluation, seed)
-    if synthetic.omitted is not None:
-        points |= {
-            role: reducer.transform(getattr(synthetic, role)) for role in ("full", "omitted")
-        }
-        one = _density_ratio(points["full"], points["omitted"], points["query"], evaluation, seed)
+def take_loss_attack(s: Subject) -> Measured:
+    """The same by the trained model's own loss; a reference has none."""
+    if s.losses is None:
+        return Measured({}, {})
+    return _attack("mia_loss", "epsilon_lower_loss", *s.losses())
+
+
+def _attack(prefix: str, bound: str, members: np.ndarray, others: np.ndarray) -> Measured:
+    found = attacks.membership_inference(members, others)._asdict()
+    metrics = {f"{prefix}_{name}": value for name, value in found.items()}
+    metrics[bound] = attacks.epsilon_lower(members, others, delta=DELTAS[0])
+    return Measured(metrics, {})
+
+
+def take_density_ratios(s: Subject) -> Measured:
+    """The query's density ratio, presence against absence of a class and, D11, one image of ten.
+
+    Nothing without a public pool of more images than Isomap has neighbours: then there is no plane.
+    """
+    public = s.dataset.public_per_class * len(s.dataset.classes)
+    if public <= s.evaluation.isomap_neighbors:
+        return Measured({}, {})
+    reducer = public_isomap(s.dataset, s.evaluation)
+    points = {"query": reducer.transform(s.sets.query.images)}
+    points |= {role: reducer.transform(getattr(s.synthetic, role)) for role in _ABSENT}
+    metrics = _density_ratio(points["victim"], points["ablated"], points["query"], s)
+    if s.synthetic.omitted is not None:
+        points |= {role: reducer.transform(getattr(s.synthetic, role)) for role in _ONE_OF_TEN}
+        one = _density_ratio(points["full"], points["omitted"], points["query"], s)
         metrics |= {f"{name}_one_of_ten": value for name, value in one.items()}
-    return metrics, {f"points_{name}": p.astype(np.float32) for name, p in points.items()}
+    return Measured(metrics, {f"points_{n}": p.astype(np.float32) for n, p in points.items()})
+
+
+_ABSENT, _ONE_OF_TEN = ("victim", "ablated"), ("full", "omitted")
 
 
 @functools.lru_cache(maxsize=4)
@@ -210,11 +249,9 @@ def public_isomap(dataset: Dataset, evaluation: Evaluation) -> plane.Reducer:
     return plane.isomap(pool.images, n_neighbors=evaluation.isomap_neighbors)
 
 
-def _density_ratio(saw, saw_not, query, evaluation: Evaluation, seed: int) -> dict[str, float]:
-    arguments = saw, saw_not, query, evaluation.neighbors
-    interval = plane.log_density_ratio_interval(
-        *arguments, generator=stream(seed, "evaluation/density-ratio")
-    )
+def _density_ratio(saw, saw_not, query, s: Subject) -> dict[str, float]:
+    arguments = saw, saw_not, query, s.evaluation.neighbors
+    interval = plane.log_density_ratio_interval(*arguments, generator=s.stream("density-ratio"))
     return {
         "epsilon_hat": plane.epsilon_hat(*arguments),
         "epsilon_hat_paper": plane.epsilon_hat_paper(saw, saw_not, query),
@@ -224,34 +261,47 @@ def _density_ratio(saw, saw_not, query, evaluation: Evaluation, seed: int) -> di
     }
 
 
+def take_accountant(s: Subject) -> Measured:
+    """The accountant's epsilon, the noised parameters and the noise-to-signal ratio of a training.
+
+    Epsilon is infinite, and left out, in the arms `sgd` and `clipped`.
+    """
+    return Measured({} if s.private is None else accounted(s.private, s.dataset.classes), {})
+
+
+def accounted(private: Private, classes: tuple[str, ...]) -> dict[str, float]:
+    """What `take_accountant` gives of a training on these classes."""
+    run, size = private.training, private.noised_parameters
+    batch = run.sample_rate * len(classes) * PRIVATE_PER_CLASS
+    ratio = accounting.noise_to_signal(private.sigma, parameters=size, expected_batch=batch)
+    metrics = {"noised_parameters": float(size), "noise_to_signal": ratio}
+    if private.arm == "dp":
+        metrics |= {
+            f"epsilon_{delta:.0e}".replace("e-0", "e-"): accounting.epsilon(
+                private.sigma, steps=run.steps, sample_rate=run.sample_rate, delta=delta
+            )
+            for delta in DELTAS
+        }
+    return metrics
+
+
 # Utility
 
 
-def _utility(dataset: Dataset, sets: Neighbours, synthetic: Synthetic, evaluation, seed: int):
-    """What classifiers learn from the synthetic images, and whether they show the asked class."""
-    private = TrainingSet(sets.full.images, sets.full.labels)
-    published = TrainingSet(synthetic.full, synthetic.labels)
-    metrics, by_class = worth.train_on_synthetic(dataset, published, evaluation, seed)
-    metrics |= worth.settings(dataset, private, published, evaluation, seed)
-    metrics |= worth.ceiling(dataset, private, evaluation, seed)
-    judge = worth.judge(dataset, evaluation.judge)
-    consistency = utility.class_accuracies(judge, *published)
-    metrics["conditional_consistency"] = utility.conditional_consistency(judge, *published)
-    return metrics, {
-        "class_accuracy": by_class.numpy(),
-        "class_conditional_consistency": consistency.numpy(),
-    }
+def take_worth(s: Subject) -> Measured:
+    """What classifiers learn from the synthetic images, alone and with the private ones."""
+    private = TrainingSet(s.sets.full.images, s.sets.full.labels)
+    published = TrainingSet(s.synthetic.full, s.synthetic.labels)
+    metrics, by_class = worth.train_on_synthetic(s.dataset, published, s.evaluation, s.seed)
+    metrics |= worth.settings(s.dataset, private, published, s.evaluation, s.seed)
+    metrics |= worth.ceiling(s.dataset, private, s.evaluation, s.seed)
+    return Measured(metrics, {"class_accuracy": by_class.numpy()})
 
 
-def _shown(images: Tensor, labels: Tensor, n_classes: int) -> np.ndarray:
-    """The first few images of each class, uint8 [classes, SHOWN_PER_CLASS or fewer, 28, 28]."""
-    per_class = min(SHOWN_PER_CLASS, len(labels) // n_classes)
-    return np.stack([to_bytes(images[labels == c][:per_class]) for c in range(n_classes)])
-
-
-def check_metrics(metrics: dict[str, float]) -> dict[str, float]:
-    """The metrics, if each is a number; raises `ValueError` naming those that are not (D21)."""
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise ValueError(f"metrics {', '.join(bad)} are not finite numbers; the cell has failed")
-    return metrics
+def take_consistency(s: Subject) -> Measured:
+    """How often an image shows the class that was asked for."""
+    judge = worth.judge(s.dataset, s.evaluation.judge)
+    asked = s.synthetic.full, s.synthetic.labels
+    by_class = utility.class_accuracies(judge, *asked)
+    metrics = {"conditional_consistency": utility.conditional_consistency(judge, *asked)}
+    return Measured(metrics, {"class_conditional_consistency": by_class.numpy()})

@@ -44,7 +44,7 @@ def obtain(found: Results, cell: Cell) -> dict[str, np.ndarray]:
 def _make(cell: Cell) -> dict[str, np.ndarray]:
     dataset = datasets.load(cell.dataset)
     run, sets = compute.full_run(cell)
-    model = compute.trained_model(cell, run, classes=len(dataset.classes))
+    model = compute.trained_model(cell, dataset, run)
     first = torch.arange(len(dataset.classes))
     private = sets.full.images[_first_of_each(sets.full.labels)]
     unseen = datasets.holdout(dataset, 1).images

@@ -1,17 +1,21 @@
-"""The cells of the grid: data set, model, arm, sigma, seed, scale, and the keys that name them."""
+"""The cells of the grid: data set, model, arm, sigma, seed, scale, and the keys that name them.
+
+No Free Lunch, section 4: each cell trains its model on the full, the victim and the ablated set,
+and on the full set without the query (the roles), and measures the synthetic sets. A cell is the
+unit of parallel work, a role the unit of resumption. Nothing here needs PyTorch or a data set.
+"""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ..data import datasets, files
-from ..metrics import measures
-from ..metrics.evaluation import DELTAS, PRIVATE_PER_CLASS, Evaluation, evaluation
+from ..data import files
+from ..metrics.evaluation import DELTAS, MEASURED, PRIVATE_PER_CLASS, Evaluation, evaluation
 from ..models import families
-from ..models.families import REFERENCES
-from ..randomness import generator as stream
-from ..training import accounting, fit
+from ..models.families import REFERENCES, Preset
+from ..randomness import check_seed
+from ..training import accounting
 
 # What the study of No Free Lunch is made of; other studies name their own.
 MODELS = ("vae", "gan", "ddpm")
@@ -25,7 +29,11 @@ VERSION = 1  # raise when training changes its meaning: trained cells are then t
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One point of the grid; sigma is 0 in the arms `sgd` and `clipped`."""
+    """One point of the grid; sigma is 0 in the arms `sgd` and `clipped`.
+
+    A sigma has six significant digits, as in the cell's name: 0.1 + 0.2 is 0.3. Raises `ValueError`
+    for an element that is not allowed; whether there are images of that name is not asked.
+    """
 
     dataset: str
     model: str
@@ -35,22 +43,33 @@ class Cell:
     scale: str
 
     def __post_init__(self):
-        if self.dataset not in datasets.NAMES:
-            allowed = ", ".join(datasets.NAMES)
-            raise ValueError(f"data set {self.dataset!r} is unknown; allowed: {allowed}")
+        if not isinstance(self.dataset, str) or not re.fullmatch(r"[\w-]+", self.dataset):
+            raise ValueError(
+                f"data set {self.dataset!r} is no name; give letters, digits, '-' and '_'"
+            )
+        object.__setattr__(self, "sigma", _spelt(self.sigma))
         if self.is_reference:
             if (self.arm, self.sigma) != (NO_ARM, 0.0):
                 raise ValueError(f"{self.model} is not trained: its arm is {NO_ARM!r}, its sigma 0")
         else:
             families.preset(self.model, self.scale)
-            fit.check_arm(self.arm, self.sigma)
-        stream(self.seed, "check")
+            accounting.check_arm(self.arm, self.sigma)
+        check_seed(self.seed)
+
+    @property
+    def level(self) -> str:
+        """The arm, or in the arm `dp` the noise multiplier."""
+        return level(self.arm, self.sigma)
 
     @property
     def name(self) -> str:
         """The cell without its data set, e.g. `vae-0.1-s0-compact`."""
-        level = f"{self.sigma:g}" if self.arm == "dp" else self.arm
-        return f"{self.model}-{level}-s{self.seed}-{self.scale}"
+        return f"{self.model}-{self.level}-s{self.seed}-{self.scale}"
+
+    @property
+    def full_name(self) -> str:
+        """The cell as messages name it, e.g. `mnist vae-0.1-s0-compact`."""
+        return f"{self.dataset} {self.name}"
 
     @property
     def is_reference(self) -> bool:
@@ -63,7 +82,7 @@ class Cell:
         return ROLES if self.evaluation.one_of_ten else ROLES[:-1]
 
     @property
-    def preset(self) -> Any:
+    def preset(self) -> Preset | None:
         """The model's hyper-parameters; `None` for a reference generator."""
         return None if self.is_reference else families.preset(self.model, self.scale)
 
@@ -75,17 +94,23 @@ class Cell:
     def training_key(self, checksum: str) -> str:
         """Changes with anything that decides the cell's trainings; `checksum` is the data's."""
         return files.content_hash(
-            VERSION,
-            self,
-            self.preset,
-            self.evaluation.per_class,
-            PRIVATE_PER_CLASS,
-            checksum,
+            VERSION, self, self.preset, self.evaluation.per_class, PRIVATE_PER_CLASS, checksum
         )
 
     def measurement_key(self, checksum: str) -> str:
-        """Changes with anything that decides the cell's metrics."""
-        return files.content_hash(measures.VERSION, self.training_key(checksum), self.evaluation)
+        """Changes with anything that decides all of the cell's metrics; each measure has a version
+        of its own beside it (`metrics.evaluation.MEASURES`)."""
+        return files.content_hash(MEASURED, self.training_key(checksum), self.evaluation)
+
+
+def level(arm: str, sigma: float) -> str:
+    """How a level is written: "sgd", "clipped", "none" or the noise multiplier."""
+    return f"{sigma:g}" if arm == "dp" else arm
+
+
+def _spelt(sigma: float) -> float:
+    """The sigma in the only spelling it has; anything that is no number as it is."""
+    return float(f"{sigma:g}") if isinstance(sigma, int | float) else sigma
 
 
 def grid(
@@ -105,9 +130,9 @@ def grid(
             raise ValueError(f"{axis} is {values!r}; it must be a list with at least one element")
     levels = [parse_sigma(s) for s in sigmas]
     cells = {
-        Cell(dataset, model, *level, seed, scale)
+        Cell(dataset, model, *at, seed, scale)
         for model in model_names
-        for level in ([(NO_ARM, 0.0)] if model in REFERENCES else levels)
+        for at in ([(NO_ARM, 0.0)] if model in REFERENCES else levels)
         for seed in seeds
     }
     return sorted(cells)
@@ -120,10 +145,10 @@ def parse_sigma(value: str | float) -> tuple[str, float]:
     try:
         sigma = float(value)
     except (TypeError, ValueError):
-        sigma = float("nan")
-    if not 0 < sigma < float("inf"):
+        sigma = math.nan
+    if not 0 < sigma < math.inf:
         raise ValueError(f"sigma {value!r} is not allowed; give 'sgd', 'clipped' or a number > 0")
-    return "dp", sigma
+    return "dp", _spelt(sigma)
 
 
 def guaranteed(

@@ -4,15 +4,15 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..data import assets, files
-from ..models import presets
-from ..models.families import REFERENCES, VARIANTS
-from . import status
-from .cell import LEVELS, MODELS, SEEDS
-from .status import STATES, Plan, Slice, Standing
+from ..data import assets, datasets, files
+from ..models.families import FAMILIES, REFERENCES, VARIANTS
+from ..models.presets import SCALES
+from . import collected, status
+from .cell import LEVELS, MODELS, SEEDS, Cell, grid
+from .status import STATES, Images, Standing
 
 _DESCRIPTION = (
     "Train and measure the missing cells of a slice of the grid, then collect the results in "
@@ -74,17 +74,16 @@ def _add_slice(group: Any) -> None:
         required=True,
         nargs="+",
         metavar="DATASET",
-        help="digits, mnist, octmnist or organamnist",
+        help=f"{', '.join(datasets.DATASETS)}, or one of your own, by its name",
     )
-    models = [*MODELS, *REFERENCES]
+    references = ", ".join(f"{title} ({name})" for name, title in REFERENCES.items())
     group.add_argument(
         "--models",
         nargs="+",
-        default=models,
+        default=[*MODELS, *REFERENCES],
         metavar="MODEL",
-        help=f"{', '.join(MODELS)}, and to compare them with, not trained: other real "
-        "images (real), copies of the training images (copies), class means (means); default: all "
-        f"these. Variants for one question each: {', '.join(VARIANTS)}",
+        help=f"{', '.join(FAMILIES)}; to compare with, not trained: {references}; default: "
+        f"{' '.join([*MODELS, *REFERENCES])}. For one question each: {', '.join(VARIANTS)}",
     )
     group.add_argument(
         "--sigmas",
@@ -102,22 +101,13 @@ def _add_slice(group: Any) -> None:
         metavar="SEED",
         help="default: 0 1 2",
     )
-    group.add_argument(
-        "--scale", default="compact", help=f"{', '.join(presets.SCALES)}; default: compact"
-    )
+    group.add_argument("--scale", default="compact", help=f"{', '.join(SCALES)}; default: compact")
 
 
 def study(arguments: argparse.Namespace) -> int:
     """Run a slice of the grid and collect it, or answer a question about it; the exit code."""
-    asked = Slice(
-        tuple(arguments.dataset),
-        tuple(arguments.models),
-        tuple(arguments.sigmas),
-        tuple(arguments.seeds),
-        arguments.scale,
-    )
     try:
-        return _answer(asked, arguments)
+        return _answer(arguments)
     except (ValueError, OSError, assets.Unavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -126,40 +116,76 @@ def study(arguments: argparse.Namespace) -> int:
         return 130
 
 
-def _answer(asked: Slice, arguments: argparse.Namespace) -> int:
+def _answer(arguments: argparse.Namespace) -> int:
     if arguments.workers < 1:
         arguments.parser.error(f"workers is {arguments.workers}; it must be at least 1")
+    cells = _cells(arguments)
+    found = _images(arguments, fetch=False)
+    standings = _standings(cells, found, arguments)
+    if arguments.status:
+        print((_status_json if arguments.json else _status)(standings, found))
+        return 0
+    if arguments.dry_run:
+        wanted = [each for each in standings if _wanted(each, arguments)]
+        print((_dry_run_json if arguments.json else _dry_run)(wanted, found))
+        return 0
+    if any(_wanted(each, arguments) for each in standings):
+        found = _images(arguments, fetch=True)
+        standings = _standings(cells, found, arguments)
+    in_store = status.standings(cells, found)
+    if any(_wanted(each, arguments) for each in standings) or not status.is_collected(
+        in_store, found
+    ):
+        return _compute(standings, found, arguments)
+    failed = [(each.cell.full_name, each.detail) for each in standings if each.state != "done"]
+    return _report(cells, found, failed, arguments, peak_memory=0)
+
+
+def _cells(arguments: argparse.Namespace) -> list[Cell]:
+    axes = arguments.models, arguments.sigmas, arguments.seeds, arguments.scale
     try:
-        plan = status.plan(asked)
+        return sorted({cell for name in arguments.dataset for cell in grid(name, *axes)})
     except ValueError as error:
         arguments.parser.error(str(error))
-    in_store = [status.standing(place) for place in plan.places]
-    standings = in_store if arguments.recompute else status.with_collected(plan, in_store)
-    if arguments.status:
-        print(_status_json(standings) if arguments.json else _status(standings))
-        return 0
-    left = [each for each in standings if each.state != "done"]
-    wanted = [each for each in left if arguments.retry_failed or not each.lasting]
-    if arguments.dry_run:
-        print(_dry_run_json(wanted) if arguments.json else _dry_run(wanted))
-        return 0
-    if wanted or not status.collected(plan, in_store):
-        return _compute(asked, plan, standings, arguments)
-    failed = [(_full_name(each), each.detail) for each in left]
-    return _report(plan, failed, arguments, peak_memory=0)
+
+
+def _images(arguments: argparse.Namespace, *, fetch: bool) -> dict[str, Images]:
+    """The images that are spoken of, by data set; wrong usage if there is none of a name."""
+    found = {}
+    for name in dict.fromkeys(arguments.dataset):
+        try:
+            found[name] = status.images(name, arguments.scale, fetch=fetch)
+        except ValueError as error:
+            if name in datasets.DATASETS or datasets.ready(name):
+                raise
+            arguments.parser.error(str(error))
+    return found
+
+
+def _standings(
+    cells: Sequence[Cell], found: Mapping[str, Images], arguments: argparse.Namespace
+) -> list[Standing]:
+    in_store = status.standings(cells, found)
+    return in_store if arguments.recompute else status.with_collected(in_store, found)
+
+
+def _wanted(standing: Standing, arguments: argparse.Namespace) -> bool:
+    """Whether a run would compute the cell."""
+    return standing.state != "done" and (arguments.retry_failed or not standing.lasting)
 
 
 def _compute(
-    asked: Slice, plan: Plan, standings: Sequence[Standing], arguments: argparse.Namespace
+    standings: Sequence[Standing], found: Mapping[str, Images], arguments: argparse.Namespace
 ) -> int:
-    """Compute what is not done of the slice, collect it and report."""
+    """Say on which images, compute what is not done of the slice, collect it and report."""
     from . import execute, results
 
-    cells = asked.cells()  # in the order of the plan
-    left = [cell for cell, now in zip(cells, standings, strict=True) if now.state != "done"]
+    for images in found.values():
+        print(f"images of {images}", file=sys.stderr)
+    cells = [each.cell for each in standings]
     failed, peak = [], 0
     for outcome in execute.outcomes(
-        left,
+        [each.cell for each in standings if each.state != "done"],
         workers=arguments.workers,
         scheduler=arguments.scheduler,
         device=arguments.device,
@@ -168,32 +194,35 @@ def _compute(
     ):
         peak = max(peak, outcome.peak_memory)
         if outcome.state != "done":
-            failed.append((f"{outcome.cell.dataset} {outcome.cell.name}", outcome.cause))
-    for name in asked.datasets:
+            failed.append((outcome.cell.full_name, outcome.cause))
+    for name in found:
         results.collect([cell for cell in cells if cell.dataset == name])
-    return _report(plan, sorted(failed), arguments, peak_memory=peak)
+    return _report(cells, found, sorted(failed), arguments, peak_memory=peak)
 
 
 def _report(
-    plan: Plan,
+    cells: Sequence[Cell],
+    found: Mapping[str, Images],
     failed: Sequence[tuple[str, str]],
     arguments: argparse.Namespace,
     *,
     peak_memory: int,
 ) -> int:
     """Say what has been done; failed cells with their causes, in one line each, on stderr."""
-    tables = sorted({str(plan.results / f"{place.dataset}.csv") for place in plan.places})
-    n_cells = len(plan.places)
-    done = n_cells - len(failed)
+    root = collected.root(arguments.scale)
+    tables = sorted(
+        str(collected.read(root, name, images.checksum).table) for name, images in found.items()
+    )
+    done = len(cells) - len(failed)
     for name, cause in failed:
         print(f"failed: {name}: {' '.join(cause.split())}", file=sys.stderr)
     if arguments.json:
         about = [{"cell": name, "cause": cause} for name, cause in failed]
-        content = {"cells": n_cells, "done": done, "failed": about, "tables": tables}
+        content = {"cells": len(cells), "done": done, "failed": about, "tables": tables}
         print(json.dumps(content | {"peak_memory_bytes": peak_memory}, indent=2))
     else:
         memory = f"; peak memory of a worker: {files.megabytes(peak_memory)}" if peak_memory else ""
-        print(f"{done} of {n_cells} cells done; results: {', '.join(tables)}{memory}")
+        print(f"{done} of {len(cells)} cells done; results: {', '.join(tables)}{memory}")
     if failed:
         print("try failed cells again with --retry-failed", file=sys.stderr)
     return int(bool(failed))
@@ -202,13 +231,13 @@ def _report(
 # Status
 
 
-def _status(standings: Sequence[Standing]) -> str:
-    """A line per data set, model and level; then what runs, what failed, and the time left."""
+def _status(standings: Sequence[Standing], found: Mapping[str, Images]) -> str:
+    """The images; a line per data set, model and level; what runs, what failed, the time left."""
     lines = [("dataset", "model", "level", *STATES, "roles kept")]
     groups: dict[tuple[str, ...], list[Standing]] = {}
     for each in standings:
-        place = each.place
-        groups.setdefault((place.dataset, place.model, place.level), []).append(each)
+        cell = each.cell
+        groups.setdefault((cell.dataset, cell.model, cell.level), []).append(each)
     for group, members in groups.items():
         counts = Counter(each.state for each in members)
         kept = sum(len(each.roles) for each in members if each.state != "done")
@@ -217,11 +246,12 @@ def _status(standings: Sequence[Standing]) -> str:
     total = Counter(each.state for each in standings)
     lines.append(("all", "", "", *(str(total[state]) for state in STATES), ""))
     details = [
-        f"{each.state}: {_full_name(each)}: {' '.join(each.detail.split())}"
+        f"{each.state}: {each.cell.full_name}: {' '.join(each.detail.split())}"
         for each in standings
-        if each.state in ("running", "failed")
+        if each.detail not in ("", "collected")
     ]
-    return "\n".join([_aligned(lines), *details, _time_left(standings)])
+    about = [f"images of {images}" for images in found.values()]
+    return "\n".join([*about, _aligned(lines), *details, _time_left(standings)])
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -250,19 +280,14 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _full_name(standing: Standing) -> str:
-    return f"{standing.place.dataset} {standing.place.name}"
-
-
-def _status_json(standings: Sequence[Standing]) -> str:
-    left = status.remaining(standings)
+def _status_json(standings: Sequence[Standing], found: Mapping[str, Images]) -> str:
     cells = [
         {
-            "dataset": each.place.dataset,
-            "model": each.place.model,
-            "level": each.place.level,
-            "seed": each.place.seed,
-            "scale": each.place.scale,
+            "dataset": each.cell.dataset,
+            "model": each.cell.model,
+            "level": each.cell.level,
+            "seed": each.cell.seed,
+            "scale": each.cell.scale,
             "state": each.state,
             "detail": each.detail,
             "roles": list(each.roles),
@@ -270,25 +295,25 @@ def _status_json(standings: Sequence[Standing]) -> str:
         for each in standings
     ]
     counts = Counter(each.state for each in standings)
-    content = {
-        "cells": cells,
-        "counts": {state: counts[state] for state in STATES},
+    content = {"cells": cells, "counts": {state: counts[state] for state in STATES}}
+    return json.dumps(content | _left_json(standings, found), indent=2)
+
+
+def _left_json(standings: Iterable[Standing], found: Mapping[str, Images]) -> dict[str, Any]:
+    left = status.remaining(standings)
+    return {
+        "images": [images._asdict() for images in found.values()],
         "core_seconds_left": round(left.core_seconds, 1),
         "no_estimate_for": left.unknown,
     }
-    return json.dumps(content, indent=2)
 
 
-def _dry_run(wanted: Sequence[Standing]) -> str:
-    names = [_full_name(each) for each in wanted]
-    return "\n".join([*names, f"{len(names)} cells to compute; {_time_left(wanted)}"])
+def _dry_run(wanted: Sequence[Standing], found: Mapping[str, Images]) -> str:
+    names = [each.cell.full_name for each in wanted]
+    about = [f"images of {images}" for images in found.values()]
+    return "\n".join([*about, *names, f"{len(names)} cells to compute; {_time_left(wanted)}"])
 
 
-def _dry_run_json(wanted: Sequence[Standing]) -> str:
-    left = status.remaining(wanted)
-    content = {
-        "cells": [_full_name(each) for each in wanted],
-        "core_seconds_left": round(left.core_seconds, 1),
-        "no_estimate_for": left.unknown,
-    }
-    return json.dumps(content, indent=2)
+def _dry_run_json(wanted: Sequence[Standing], found: Mapping[str, Images]) -> str:
+    names = [each.cell.full_name for each in wanted]
+    return json.dumps({"cells": names} | _left_json(wanted, found), indent=2)

@@ -1,38 +1,24 @@
-"""The study: a grid of cells (data set, model, arm, sigma, seed, scale), each computed and kept.
-
-No Free Lunch, section 4: each cell trains its model on the full, the victim and the ablated set,
-and on the full set without the query (the roles), and measures the synthetic sets. Cells are the
-unit of parallel work; roles are the unit of resumption.
-"""
+"""Computing one cell: train what is missing of it, measure what is missing, keep both."""
 
 import time
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..data import assets, datasets, files
+from ..data import datasets, files
 from ..data.datasets import Dataset, Neighbours, Sample
 from ..data.sources import from_bytes, to_bytes
 from ..metrics import attacks, measures
-from ..metrics.evaluation import DELTAS, PRIVATE_PER_CLASS
+from ..metrics.evaluation import EVALUATIONS, MEASURES, PRIVATE_PER_CLASS, Evaluation
+from ..metrics.measures import Measured, Subject
 from ..models import networks, references
 from ..models.interface import Generative
 from ..randomness import generator as stream
-from ..training import accounting, devices, fit
-from . import host
+from ..training import devices, fit
+from . import host, store
 from .cell import ROLES, Cell
-
-
-def folder(cell: Cell, dataset: Dataset) -> Path:
-    """Where the cell's runs and measures are kept."""
-    return runs_root() / cell.dataset / f"{cell.name}-{cell.training_key(dataset.checksum)}"
-
-
-def runs_root() -> Path:
-    """The folder of the store."""
-    return assets.root() / "runs"
 
 
 def run_cell(cell: Cell, *, device: str = "auto") -> dict[str, Any]:
@@ -43,31 +29,39 @@ def run_cell(cell: Cell, *, device: str = "auto") -> dict[str, Any]:
     which `training_core_seconds`, and `images_per_second` of the sampler.
     """
     dataset = datasets.load(cell.dataset)
-    if (record := read_record(cell, dataset)) is not None:
+    record = store.record(cell, dataset.checksum)
+    if record is not None and not store.lacking(record):
         return record
     with host.one_thread():
-        return _compute(cell, dataset, devices.resolve(device))
+        return _compute(cell, dataset, devices.resolve(device), record)
 
 
-def _compute(cell: Cell, dataset: Dataset, device: torch.device) -> dict[str, Any]:
-    """Train what is missing of the cell, measure it and keep both."""
+def _compute(
+    cell: Cell, dataset: Dataset, device: torch.device, old: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The cell's new record: what is in the `old` one stays, unless a measure has changed."""
+    place = store.folder(cell, dataset.checksum)
+    names = list(MEASURES) if old is None else store.lacking(old)
     sets = _neighbours(cell, dataset)
     runs = {role: run_role(cell, dataset, sets, role, device) for role in cell.roles}
     training_seconds = sum(float(run["core_seconds"]) for run in runs.values())
     began = time.process_time()
-    measured = _measure(cell, dataset, sets, runs)
+    kept = {} if old is None else files.read_arrays(place / "arrays.npz") or {}
+    measured = measures.take(names, _subject(cell, dataset, sets, runs, kept))
     measuring_seconds = time.process_time() - began
-    place = folder(cell, dataset)
     history = {k: v for k, v in runs["full"].items() if k.startswith("history/")}
-    files.write_arrays(place / "arrays.npz", measured.arrays | history)
+    files.write_arrays(place / "arrays.npz", kept | measured.arrays | history)
+    before = 0.0 if old is None else old["core_seconds"] - old["training_core_seconds"]
     record = {
         "arrays": files.file_hash(place / "arrays.npz"),
         "key": cell.measurement_key(dataset.checksum),
-        "metrics": measured.metrics,
-        "core_seconds": round(training_seconds + measuring_seconds, 1),
+        "metrics": ({} if old is None else old["metrics"]) | measured.metrics,
+        "core_seconds": round(training_seconds + before + measuring_seconds, 1),
         "training_core_seconds": round(training_seconds, 1),
         "images_per_second": round(float(runs["full"].get("images_per_second", 0.0)), 1),
     }
+    if versions := store.versions():
+        record["measures"] = versions
     files.write_json(place / "metrics.json", record)
     return record
 
@@ -85,48 +79,45 @@ def _neighbours(cell: Cell, dataset: Dataset) -> Neighbours:
     return datasets.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
 
 
-def read_record(cell: Cell, dataset: Dataset) -> dict[str, Any] | None:
-    """The cell's record if it is done under the present presets, else `None`."""
-    place = folder(cell, dataset)
-    record = files.read_json(place / "metrics.json")
-    if not isinstance(record, dict) or record.get("key") != cell.measurement_key(dataset.checksum):
-        return None
-    return record if files.intact(place / "arrays.npz", record["arrays"]) else None
-
-
-def read_arrays(cell: Cell, dataset: Dataset) -> dict[str, np.ndarray] | None:
-    """What the cell keeps for figures, if it is done."""
-    return files.read_arrays(folder(cell, dataset) / "arrays.npz")
+# Trainings
 
 
 def run_role(
     cell: Cell, dataset: Dataset, sets: Neighbours, role: str, device: torch.device
 ) -> dict[str, np.ndarray]:
     """One run's synthetic set (and weights, if it trains), from the store if it is there."""
-    path = folder(cell, dataset) / f"{role}.npz"
-    if (run := files.read_arrays(path)) is not None:
-        return run
     records, places = getattr(sets, role), None
     if role == "omitted":  # the others keep their slots, and with them their random draws
         places = torch.isin(sets.full.index, records.index).nonzero()[:, 0]
-    if cell.is_reference:
-        run = _draw_role(cell, dataset, records)
-    else:
-        classes = len(dataset.classes)
-        run = train_role(cell, records, classes=classes, places=places, device=device)
-    files.write_arrays(path, run)
-    return run
+
+    def make() -> dict[str, np.ndarray]:
+        if cell.is_reference:
+            return _draw_role(cell, dataset, records)
+        return train_role(cell, dataset, records, places=places, device=device)
+
+    return files.memo(store.folder(cell, dataset.checksum) / f"{role}.npz", make)
 
 
-def _asked(cell: Cell, classes: int) -> torch.Tensor:
+def _asked(cell: Cell, dataset: Dataset) -> torch.Tensor:
     """The labels that a cell's synthetic images are asked for, sorted."""
-    return torch.arange(classes).repeat_interleave(cell.evaluation.per_class)
+    per_class = evaluation(cell, dataset).per_class
+    return torch.arange(len(dataset.classes)).repeat_interleave(per_class)
+
+
+def evaluation(cell: Cell, dataset: Dataset) -> Evaluation:
+    """How the cell is measured: no more images per class than the test split has."""
+    asked, there = cell.evaluation, min(dataset.counts("test"))
+    per_class = min(asked.per_class, there)
+    neighbors = min(asked.neighbors, per_class)
+    return replace(
+        asked, per_class=per_class, neighbors=neighbors, attacked=min(asked.attacked, there)
+    )
 
 
 def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.ndarray]:
     """The set of a reference generator: `images`, `labels` and the time it took."""
     began = time.process_time()
-    labels = _asked(cell, len(dataset.classes))
+    labels = _asked(cell, dataset)
     images = references.images(
         cell.model,
         dataset,
@@ -141,32 +132,31 @@ def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.nd
 
 def train_role(
     cell: Cell,
+    dataset: Dataset,
     records: Sample,
     *,
-    classes: int,
     places: torch.Tensor | None = None,
     device: torch.device | None = None,
 ) -> dict[str, np.ndarray]:
     """Train the cell's model on `records`, in the slots `places`, and sample it class by class.
 
-    The roles of a cell share initial weights, noise and sampling draws. Returns `images` uint8
-    [N, 28, 28], `labels`, the weights under `weights/`, the history under `history/` and times.
+    The roles of a cell share initial weights, noise and sampling draws. Returns `images` uint8 [N,
+    S, S] or, in colour, [N, S, S, 3], `labels`, the weights under `weights/`, the history under
+    `history/` and times.
     """
     began = time.process_time()
-    model = networks.build(
-        cell.model, cell.scale, classes=classes, generator=stream(cell.seed, "weights")
-    ).to(device)
+    model = _build(cell, dataset, "weights", cell.seed).to(device)
     fitted = fit.fit(
         model,
         records,
         arm=cell.arm,
         sigma=cell.sigma,
         training=cell.preset.training,
-        slots=classes * PRIVATE_PER_CLASS,
+        slots=len(dataset.classes) * PRIVATE_PER_CLASS,
         seed=cell.seed,
         places=places,
     )
-    labels = _asked(cell, classes)
+    labels = _asked(cell, dataset)
     trained = time.process_time()
     images = fitted.model.sample(labels, generator=stream(cell.seed, "samples"))
     sampled = time.process_time()
@@ -181,60 +171,70 @@ def train_role(
     return run | {f"history/{name}": np.array(row) for name, row in fitted.history.items()}
 
 
-def _measure(cell: Cell, dataset: Dataset, sets: Neighbours, runs) -> measures.Measured:
-    """The measures of the synthetic sets, and what the accountant says of the training."""
-    synthetic = measures.Synthetic(
-        **{role: from_bytes(runs[role]["images"]) if role in runs else None for role in ROLES},
-        labels=torch.from_numpy(runs["full"]["labels"]),
-    )
-    losses = None if cell.is_reference else _losses(cell, dataset, sets, runs["full"])
-    measured = measures.measure(
-        dataset, sets, synthetic, losses, evaluation=cell.evaluation, seed=cell.seed
-    )
-    metrics = measured.metrics
-    if not cell.is_reference:
-        metrics = metrics | accounted(cell, classes=len(dataset.classes))
-    return measures.Measured(measures.check_metrics(metrics), measured.arrays)
+def _build(cell: Cell, dataset: Dataset, purpose: str, seed: int = 0) -> Generative:
+    drawn = stream(seed, purpose)
+    return networks.build(cell.model, cell.scale, classes=len(dataset.classes), generator=drawn)
 
 
-def _losses(cell: Cell, dataset: Dataset, sets: Neighbours, run) -> measures.Losses:
-    """What the trained model of the full run says of the private and of the hold-out images."""
-    model = trained_model(cell, run, classes=len(dataset.classes))
-    holdout = datasets.holdout(dataset, cell.evaluation.per_class)
-    return measures.Losses(
-        *(
-            attacks.loss_scores(
-                model, group.images, group.labels, generator=stream(cell.seed, "evaluation/losses")
-            )
-            for group in (sets.full, holdout)
-        )
-    )
-
-
-def trained_model(cell: Cell, run: dict[str, np.ndarray], *, classes: int) -> Generative:
+def trained_model(cell: Cell, dataset: Dataset, run: dict[str, np.ndarray]) -> Generative:
     """The model of a run, from the weights that `train_role` returned."""
-    model = networks.build(cell.model, cell.scale, classes=classes, generator=stream(0, "empty"))
+    model = _build(cell, dataset, "empty")
     weights = {k.removeprefix("weights/"): v for k, v in run.items() if k.startswith("weights/")}
     model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
     return model.eval()
 
 
-def accounted(cell: Cell, *, classes: int) -> dict[str, float]:
-    """The accountant's epsilon, the noised parameters and the noise-to-signal ratio of a cell.
+# Measures
 
-    Epsilon is infinite, and left out, in the arms `sgd` and `clipped`.
-    """
-    model = networks.build(cell.model, cell.scale, classes=classes, generator=stream(0, "count"))
-    size = networks.count_parameters(model.noised)
-    run = cell.preset.training
-    batch = run.sample_rate * classes * PRIVATE_PER_CLASS
-    ratio = accounting.noise_to_signal(cell.sigma, parameters=size, expected_batch=batch)
-    metrics = {"noised_parameters": float(size), "noise_to_signal": ratio}
-    if cell.arm == "dp":
-        metrics |= {
-            f"epsilon_{delta:.0e}".replace("e-0", "e-"): accounting.epsilon(
-                cell.sigma, steps=run.steps, sample_rate=run.sample_rate, delta=delta
-            )
-            for delta in DELTAS
-        }
-    return metrics
+
+def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subject:
+    """What the cell's measures are taken of."""
+    synthetic = measures.Synthetic(
+        **{role: from_bytes(runs[role]["images"]) if role in runs else None for role in ROLES},
+        labels=torch.from_numpy(runs["full"]["labels"]),
+    )
+    how = {"evaluation": evaluation(cell, dataset), "seed": cell.seed, "arrays": kept}
+    if cell.is_reference:
+        return Subject(dataset, sets, synthetic, **how)
+
+    def losses() -> measures.Losses:
+        model = trained_model(cell, dataset, runs["full"])
+        holdout = datasets.holdout(dataset, how["evaluation"].per_class)
+        groups = [(group.images, group.labels) for group in (sets.full, holdout)]
+        return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
+
+    return Subject(dataset, sets, synthetic, losses=losses, private=private(cell, dataset), **how)
+
+
+def of_arrays(cell: Cell, names: list[str], arrays: dict[str, np.ndarray]) -> Measured:
+    """The measures of what is kept of a cell: they need neither its images nor its data set."""
+    subject = Subject(None, None, None, cell.evaluation, cell.seed, arrays=arrays)
+    return measures.take(names, subject)
+
+
+def _loss_scores(cell: Cell, model: Generative, images, labels) -> np.ndarray:
+    drawn = stream(cell.seed, "evaluation/losses")
+    return attacks.loss_scores(model, images, labels, generator=drawn)
+
+
+def private(cell: Cell, dataset: Dataset) -> measures.Private:
+    """How privately the cell's model is trained."""
+    size = networks.count_parameters(_build(cell, dataset, "count").noised)
+    return measures.Private(cell.arm, cell.sigma, cell.preset.training, size)
+
+
+def reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
+    """A few real images per class, and the public pool on its own Isomap plane."""
+    pool = datasets.public(dataset, dataset.public_per_class)
+    reducer = measures.public_isomap(dataset, EVALUATIONS[scale])
+    images = to_bytes(pool.images)
+    shown = [
+        images[pool.labels == c][: measures.SHOWN_PER_CLASS] for c in range(len(dataset.classes))
+    ]
+    return {
+        "images": np.stack(shown),
+        "points": reducer.transform(pool.images).astype(np.float32),
+        "labels": pool.labels.numpy().astype(np.int16),
+        "classes": np.array(dataset.classes),
+        "query_class": np.int64(dataset.query_class),
+    }

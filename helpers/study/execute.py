@@ -4,6 +4,7 @@ Cells are the parallelism, so a worker has one thread; joblib's loky runs the wo
 A failed cell never stops the others. This module knows neither models nor metrics.
 """
 
+import asyncio
 import os
 import socket
 import time
@@ -11,7 +12,8 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +24,9 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from ..data import assets, datasets, files
-from ..training import devices
-from . import compute, status
-from .compute import Cell
-from .work import Outcome, attempt, keep_failure
+from . import status, store
+from .cell import Cell
+from .work import Outcome, attempt
 
 _CRASHES = 3  # deaths of its process after which a cell has failed
 _CONNECT_SECONDS = 5  # to reach a Dask scheduler
@@ -91,6 +92,8 @@ def outcomes(
     if scheduler is not None:
         compute = partial(_on_cluster, address=scheduler, device=device)
     else:
+        from ..training import devices
+
         devices.resolve(device)
         compute = partial(_on_this_machine, workers=workers, device=device)
     hidden = None if progress is None else not progress
@@ -106,26 +109,21 @@ def _select(cells: Iterable[Cell], retry_failed: bool) -> tuple[list[Cell], list
     """The cells to compute, and those that failed before and are left alone."""
     wanted, skipped = [], []
     for cell in cells:
-        place = status.place(cell)
-        if (place.path / "metrics.json").exists():
-            compute.read_record(cell, datasets.load(cell.dataset))  # warns of what is damaged
-        now = status.standing(place)
+        checksum = _checksum(cell)
+        if (store.folder(cell, checksum) / "metrics.json").exists():
+            store.record(cell, checksum)  # warns of what is damaged
+        now = status.standing(cell, checksum)
         if now.lasting and not retry_failed:
             cause = f"{now.detail} (not tried again without --retry-failed)"
             skipped.append(Outcome(cell, "skipped", cause))
         elif now.state != "done":
-            _clear(place.path)
+            store.clear(store.folder(cell, checksum))
             wanted.append(cell)
     return wanted, skipped
 
 
-def _clear(folder: Path) -> None:
-    """Remove what killed processes left: temporary files, and signs of a life that is over."""
-    dead = [beat.path for beat in status.heartbeats(folder) if not beat.alive]
-    with suppress(OSError):  # a read-only store is met, and told, when a cell is kept
-        files.sweep(folder)
-        for path in dead:
-            path.unlink(missing_ok=True)
+def _checksum(cell: Cell) -> str:
+    return datasets.identity(cell.dataset).checksum
 
 
 def _settled(cells: list[Cell], compute: Callable) -> Iterator[Outcome]:
@@ -139,9 +137,21 @@ def _settled(cells: list[Cell], compute: Callable) -> Iterator[Outcome]:
                 else:
                     yield outcome
         cells = elsewhere
-        places = [status.place(cell) for cell in cells]
-        while places and all(status.standing(place).state == "running" for place in places):
-            time.sleep(1)
+        _await(cells)
+
+
+def _await(cells: list[Cell]) -> None:
+    """Return when one of the cells in flight elsewhere is in flight no more; say what for."""
+    told = False
+    while cells:
+        standings = [status.standing(cell, _checksum(cell)) for cell in cells]
+        if any(each.state != "running" for each in standings):
+            return
+        if not told:
+            names = "; ".join(f"{each.cell.full_name} {each.detail}" for each in standings)
+            warnings.warn(f"waiting for what is computed elsewhere: {names}", stacklevel=2)
+            told = True
+        time.sleep(1)
 
 
 # On this machine
@@ -170,10 +180,10 @@ def _crashed(cells: list[Cell]) -> list[Cell]:
     """The cells that were in flight in a process that is gone."""
     found = []
     for cell in cells:
-        folder = status.place(cell).path
-        if any(not beat.alive for beat in status.heartbeats(folder)):
+        place = store.folder(cell, _checksum(cell))
+        if any(not beat.alive for beat in store.heartbeats(place)):
             found.append(cell)
-            _clear(folder)
+            store.clear(place)
     return found
 
 
@@ -181,7 +191,7 @@ def _crash(cell: Cell, reason: str) -> Outcome:
     """The outcome of a cell whose process died."""
     said = reason.partition("\n")[0]
     cause = f"its process died {_CRASHES} times, as for lack of memory: {said}"
-    keep_failure(status.place(cell), cause, lasting=False)
+    store.keep_failure(cell, _checksum(cell), cause, lasting=False)
     return Outcome(cell, "failed", cause)
 
 
@@ -223,7 +233,7 @@ def _on_cluster(cells: list[Cell], address: str, device: str) -> Iterator[Outcom
 def _lost(cell: Cell, reason: str) -> Outcome:
     """The outcome of a cell that Dask has given up."""
     cause = f"the cluster lost it: {reason}"
-    keep_failure(status.place(cell), cause, lasting=False)
+    store.keep_failure(cell, _checksum(cell), cause, lasting=False)
     return Outcome(cell, "failed", cause)
 
 
@@ -231,13 +241,14 @@ def _seen(outcome: Outcome) -> Outcome:
     """The outcome, if this machine sees what the worker says it has kept."""
     if outcome.state != "done":
         return outcome
-    place = status.place(outcome.cell)
+    checksum = _checksum(outcome.cell)
     for _ in range(_VISIBLE_SECONDS):
-        if status.standing(place).state == "done":
+        if status.standing(outcome.cell, checksum).state == "done":
             return outcome
         time.sleep(1)
+    place = store.folder(outcome.cell, checksum)
     cause = (
-        f"a worker has computed it, but it is not in {place.path}: the workers must see this very "
+        f"a worker has computed it, but it is not in {place}: the workers must see this very "
         "folder, and have the same program and the same images"
     )
     return Outcome(outcome.cell, "failed", cause)
@@ -256,15 +267,29 @@ def _client(address: str) -> Iterator[Any]:
         raise ValueError(f"scheduler is {address!r} ({error}); {allowed}") from error
     try:
         socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+        with ThreadPoolExecutor(1) as thread:  # in a notebook this thread has a loop of its own
+            thread.submit(asyncio.run, _identity(address)).result()
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError) as error:
+        reason = str(error) or "something else is there, as the dashboard at 8787"
         advice = "Start one with `dask scheduler`, or check the address and the firewall"
         raise ConnectionError(
-            f"no Dask scheduler answers at {address}: {error}. {advice}"
+            f"no Dask scheduler answers at {address}: {reason}. {advice}"
         ) from None
     with client:
         _check_workers(client, address)
         yield client
+
+
+async def _identity(address: str) -> dict:
+    """What a scheduler says of itself; `TimeoutError` from what speaks another language.
+
+    A client waits for ever for an answer of a port that is no scheduler's (distributed 2026.8.0).
+    """
+    from distributed.core import rpc
+
+    async with rpc(address, timeout=_CONNECT_SECONDS) as scheduler:
+        return await asyncio.wait_for(scheduler.identity(), _CONNECT_SECONDS)
 
 
 def _check_workers(client: Any, address: str) -> None:

@@ -1,39 +1,24 @@
-"""Committed results: what the study found, as small files that need no data set to be read.
+"""Results: what the study found, read from the collected files, and computed where it is not there.
 
-`data/results/<dataset>.csv` is tidy (one row per cell and metric, sorted, six significant digits),
-`<dataset>.json` says where it came from (data, versions, machine, times, and the key of each cell),
-and `<dataset>/` holds what figures need and a table cannot hold. Cells of the scales `smoke` and
-`quick` are collected beside the store instead. What depends on the machine's speed stands in
-the JSON alone, so that the CSV is a function of the seeds.
+Reading needs neither a data set nor the store. The files themselves are `collected`'s.
 """
 
-import csv
 import datetime
 import importlib.metadata
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..data import assets, datasets, files
-from ..data.datasets import Dataset
-from ..data.sources import to_bytes
-from ..metrics import measures
-from ..metrics.evaluation import EVALUATIONS
-from ..models.families import REFERENCES
-from . import compute, execute, host
-from .cell import LEVELS, MODELS, SEEDS, grid
-from .compute import Cell
+from ..data import datasets, files
+from ..metrics.evaluation import MEASURES
+from . import collected, execute, host, store
+from .cell import Cell, grid, level
+from .collected import Collected
 
-_COLUMNS = ("dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value")
 _PACKAGES = ("torch", "torchvision", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn")
-
-
-# What the JSON keeps of a cell's record, beside its metrics in the CSV.
-_PROVENANCE = ("key", "core_seconds", "training_core_seconds", "images_per_second")
 
 
 @dataclass(frozen=True)
@@ -42,7 +27,7 @@ class Results:
 
     cells: list[Cell]
     frame: pd.DataFrame  # tidy, the columns of the CSV
-    provenance: dict
+    provenance: Mapping
     folder: Path
 
     def arrays(self, cell: Cell) -> dict[str, np.ndarray]:
@@ -53,6 +38,14 @@ class Results:
         """Real images and the public plane of the data set."""
         return _required(self.folder / "reference.npz")
 
+    @property
+    def cube(self) -> pd.DataFrame:
+        """A row per (dataset, model, level, seed), a column per metric; NaN where there is none."""
+        pairs = zip(self.frame["arm"], self.frame["sigma"], strict=True)
+        levels = [level(*pair) for pair in pairs]
+        axes = ["dataset", "model", "level", "seed"]
+        return self.frame.assign(level=levels).pivot(index=axes, columns="metric", values="value")
+
 
 def _required(path: Path) -> dict[str, np.ndarray]:
     arrays = files.read_arrays(path)
@@ -61,84 +54,118 @@ def _required(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def results_root(scale: str) -> Path:
-    """Where results of a scale are collected: committed from `compact` on, else with the store."""
-    committed = scale in ("compact", "paper")
-    return assets.root() / "results" if committed else compute.runs_root() / "results"
-
-
-def obtain(cells: Sequence[Cell], *, workers: int = 1, device: str = "auto") -> Results:
+def obtain(
+    cells: Sequence[Cell], *, images: str = "", workers: int = 1, device: str = "auto"
+) -> Results:
     """The cells' results: from the collected files where they are current, else computed now.
 
-    Reading needs no data set. `workers` and `device` as in `execution.outcomes`. Raises
-    `RuntimeError` naming the cells that failed, with causes.
+    Those of the main collected images if they hold all the cells, else of the images found here;
+    `images`, a checksum or its first eight digits or more, asks for the results of just these.
+    Reading needs no data set. `workers` and `device` as in `execute.outcomes`. Raises
+    `RuntimeError` naming the cells that failed, with causes, and `ValueError` for images that are
+    neither collected nor here.
     """
-    dataset, scale = _one_dataset(cells)
-    folder = results_root(scale)
-    records = _collected(folder, dataset)
-    if missing := [cell for cell in cells if cell not in records]:
+    name, scale = _one_dataset(cells)
+    kept = _completed(collected.read(collected.root(scale), name, images), cells)
+    if kept.records().keys() >= set(cells):
+        return _results(kept, cells)
+    found = datasets.identity(name)
+    if not found.checksum.startswith(images):
+        raise ValueError(
+            f"results of {name} on the images {images} are asked for; neither are they collected "
+            f"nor are those images here, but {found.checksum[:12]} ({found.source})"
+        )
+    kept = collected.read(collected.root(scale), name, found.checksum)
+    missing = sorted(set(cells) - kept.records().keys())
+    if missing:
         failures = execute.run(missing, workers=workers, device=device)
-        collect(cells)
+        kept = collect(cells)
         if failures:
             causes = "; ".join(f"{f.cell.name}: {f.cause}" for f in failures)
             raise RuntimeError(f"{len(failures)} of {len(missing)} cells failed: {causes}")
         for _ in range(9):  # another process may have collected at the same time, over these
-            if (records := _collected(folder, dataset)).keys() >= set(cells):
+            if kept.records().keys() >= set(cells):
                 break
-            collect(cells)
-    return _results({cell: records[cell] for cell in cells}, folder, dataset)
+            kept = collect(cells)
+    return _results(kept, cells)
 
 
-def available(dataset: str, scale: str = "compact") -> Results | None:
-    """What is collected of the study's grid on a data set; nothing is computed.
+def available(
+    dataset: str,
+    *,
+    models: Sequence[str],
+    levels: Sequence[str | float],
+    seeds: Sequence[int],
+    scale: str = "compact",
+) -> Results | None:
+    """What is collected of some axes of the grid on a data set; nothing is computed.
 
     For chapters that judge all results together, and have to say what is missing. `None` if there
     is nothing.
     """
-    folder = results_root(scale)
-    models = [*MODELS, *REFERENCES]
-    asked = set(grid(dataset, models, LEVELS, SEEDS, scale))
-    records = {c: r for c, r in _collected(folder, dataset).items() if c in asked}
-    return _results(records, folder, dataset) if records else None
+    kept = collected.read(collected.root(scale), dataset)
+    asked = set(grid(dataset, models, levels, seeds, scale))
+    cells = asked & kept.records().keys()
+    return _results(kept, cells) if cells else None
 
 
-def _results(records: dict[Cell, dict], folder: Path, dataset: str) -> Results:
-    frame = pd.DataFrame(_rows(records), columns=_COLUMNS)
-    provenance = files.read_json(folder / f"{dataset}.json")
-    return Results(sorted(records), frame, provenance, folder / dataset)
+def _completed(kept: Collected, cells: Iterable[Cell]) -> Collected:
+    """The collected cells with the new or changed measures of what is kept of them.
+
+    Measures of the synthetic images, which are not kept, are not taken.
+    """
+    new = {}
+    for cell, record in kept.records().items():
+        names = [n for n in store.lacking(record) if MEASURES[n].inputs == "arrays"]
+        if names and cell in set(cells):
+            new[cell] = _with_measures(kept.arrays_path(cell), cell, record, names)
+    if not new:
+        return kept
+    collected.write(kept, new, dict(kept.provenance))
+    return collected.read(kept.table.parent, cells[0].dataset, kept.checksum)
 
 
-def collect(cells: Iterable[Cell]) -> Path:
-    """Bring the done ones of `cells` into the collected files, beside those already there.
+def _with_measures(path: Path, cell: Cell, record: dict, names: list[str]) -> dict:
+    """The record with measures of its arrays; what they keep for figures joins the file."""
+    from . import compute
 
-    Cells that were collected under other presets are dropped. Returns the CSV's path. Collecting
-    the same store again gives the same bytes.
+    arrays = _required(path)
+    measured = compute.of_arrays(cell, names, arrays)
+    files.write_arrays(path, arrays | measured.arrays)
+    held = record.get("measures", {}) | {name: MEASURES[name].version for name in names}
+    return record | {"metrics": record["metrics"] | measured.metrics, "measures": held}
+
+
+def _results(kept: Collected, cells: Iterable[Cell]) -> Results:
+    rows = [
+        (*astuple(cell), metric, float(f"{value:.6g}"))
+        for cell in sorted(set(cells))
+        for metric, value in sorted(kept.rows[astuple(cell)].items())
+    ]
+    frame = pd.DataFrame(rows, columns=collected.COLUMNS)
+    return Results(sorted(set(cells)), frame, kept.provenance, kept.table.with_suffix(""))
+
+
+def collect(cells: Iterable[Cell]) -> Collected:
+    """Bring the done ones of `cells` into the collected files of their images.
+
+    What is there of other cells stays. Collecting the same store again gives the same bytes.
     """
     cells = list(cells)
     name, scale = _one_dataset(cells)
-    dataset, root = datasets.load(name), results_root(scale)
-    records = _collected(root, name)
-    _check_same_data(root, dataset)
+    images = datasets.identity(name)
+    root = collected.root(scale)
+    kept, records = collected.read(root, name, images.checksum), {}
     for cell in cells:
-        record = compute.read_record(cell, dataset)
-        arrays = compute.read_arrays(cell, dataset)
+        record = store.record(cell, images.checksum)
+        arrays = store.arrays(cell, images.checksum)
         if record is not None and arrays is not None:
             records[cell] = record
-            files.write_arrays(root / name / f"{cell.name}.npz", arrays)
+            files.write_arrays(kept.arrays_path(cell), arrays)
     if records:
-        files.write_arrays(root / name / "reference.npz", _reference(dataset, scale))
-        _write(root, dataset, records)
-    return root / f"{name}.csv"
-
-
-def _check_same_data(root: Path, dataset: Dataset) -> None:
-    provenance = files.read_json(root / f"{dataset.name}.json")
-    if provenance and provenance["data"]["checksum"] != dataset.checksum:
-        raise ValueError(
-            f"{root / dataset.name}.csv was computed on other images of {dataset.name} "
-            f"({provenance['data']['source']}) than those found now ({dataset.source}); "
-            "provide the same file, or move the collected results away"
-        )
+        _keep_reference(kept, name, scale)
+        collected.write(kept, records, _about(name, images.source))
+    return collected.read(root, name, images.checksum)
 
 
 def _one_dataset(cells: Sequence[Cell]) -> tuple[str, str]:
@@ -148,87 +175,26 @@ def _one_dataset(cells: Sequence[Cell]) -> tuple[str, str]:
     return names.pop(), scales.pop()
 
 
-def _collected(root: Path, dataset: str) -> dict[Cell, dict]:
-    """Records of the collected cells that are current under the present presets."""
-    provenance = files.read_json(root / f"{dataset}.json")
-    table = root / f"{dataset}.csv"
-    if provenance is None or not table.exists():
-        return {}
-    records: dict[Cell, dict] = {}
-    with table.open(newline="") as file:
-        for row in csv.DictReader(file):
-            cell = Cell(
-                row["dataset"],
-                row["model"],
-                row["arm"],
-                float(row["sigma"]),
-                int(row["seed"]),
-                row["scale"],
-            )
-            about = provenance["cells"].get(cell.name)
-            if about and about["key"] == cell.measurement_key(provenance["data"]["checksum"]):
-                metrics = records.setdefault(cell, about | {"metrics": {}})["metrics"]
-                metrics[row["metric"]] = float(row["value"])
-    return records
+def _keep_reference(kept: Collected, name: str, scale: str) -> None:
+    from . import compute
+
+    path = kept.table.with_suffix("") / "reference.npz"
+    files.memo(path, lambda: compute.reference(datasets.load(name), scale))
 
 
-def _rows(records: dict[Cell, dict]) -> list[tuple]:
-    return [
-        (*astuple(cell), metric, float(f"{value:.6g}"))
-        for cell, record in sorted(records.items())
-        for metric, value in sorted(record["metrics"].items())
-    ]
-
-
-def _write(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for *cell, metric, value in _rows(records):
-        writer.writerow([*cell, metric, f"{value:.6g}"])
-    with files.atomic(root / f"{dataset.name}.csv", "w") as file:
-        file.write(text.getvalue())
-    files.write_json(root / f"{dataset.name}.json", _provenance(root, dataset, records))
-
-
-def _provenance(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> dict:
-    """Where the table came from. The date moves only when a cell does."""
-    about = {
-        cell.name: {name: record[name] for name in _PROVENANCE}
-        for cell, record in sorted(records.items())
-    }
-    old = files.read_json(root / f"{dataset.name}.json") or {}
-    if old.get("cells") == about:
-        return old
+def _about(name: str, source: str) -> dict:
+    """What the collected JSON says of the data, the versions and the machine."""
+    dataset = datasets.load(name)
     return {
         "data": {
-            "name": dataset.name,
+            "name": name,
             "checksum": dataset.checksum,
-            "source": dataset.source,
+            "source": source,
             "train": dataset.counts("train"),
             "test": dataset.counts("test"),
             "note": dataset.note,
         },
-        "cells": about,
-        "core_seconds": round(sum(record["core_seconds"] for record in records.values())),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "host": host.host(),
         "date": datetime.date.today().isoformat(),
-    }
-
-
-def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
-    """A few real images per class, and the public pool on its own Isomap plane."""
-    pool = datasets.public(dataset, dataset.public_per_class)
-    reducer = measures.public_isomap(dataset, EVALUATIONS[scale])
-    images = to_bytes(pool.images)
-    shown = [
-        images[pool.labels == c][: measures.SHOWN_PER_CLASS] for c in range(len(dataset.classes))
-    ]
-    return {
-        "images": np.stack(shown),
-        "points": reducer.transform(pool.images).astype(np.float32),
-        "labels": pool.labels.numpy().astype(np.int16),
-        "classes": np.array(dataset.classes),
-        "query_class": np.int64(dataset.query_class),
     }

@@ -8,7 +8,6 @@ module knows nothing of other cells or processes.
 import json
 import os
 import resource
-import socket
 import sys
 import threading
 import time
@@ -17,9 +16,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data import assets, files
-from . import compute, status
-from .compute import Cell
+from ..data import assets, datasets, files
+from . import compute, status, store
+from .cell import Cell
 
 # What a cell may fail of without stopping the others; anything else is an error of the program.
 _FAILURES = (ValueError, RuntimeError, OSError, ArithmeticError, MemoryError)
@@ -43,21 +42,22 @@ def attempt(cell: Cell, parent: int | None, device: str) -> Outcome:
 
     `parent` is the process whose death ends this one; `None` for none. Trainings run on `device`.
     """
-    place = None
+    checksum = None
     try:
         with _ONE_CELL:
-            place = status.place(cell)
-            if status.standing(place).state == "done":
+            checksum = datasets.identity(cell.dataset).checksum
+            if status.standing(cell, checksum).state == "done":
                 return Outcome(cell, "done", peak_memory=peak_memory())
-            with _in_flight(place.path, parent) as free:
+            place = store.folder(cell, checksum)
+            with _in_flight(place, parent) as free:
                 if not free:
                     return Outcome(cell, "elsewhere")
                 compute.run_cell(cell, device=device)
-                (place.path / "failed.json").unlink(missing_ok=True)
+                (place / "failed.json").unlink(missing_ok=True)
     except _FAILURES as error:
         cause = f"{type(error).__name__}: {error}"
-        if place is not None:
-            keep_failure(place, cause, lasting=_is_lasting(error))
+        if checksum is not None:
+            store.keep_failure(cell, checksum, cause, lasting=_is_lasting(error))
         unwritable = isinstance(error, files.Unwritable)
         return Outcome(
             cell, "failed", str(error) if unwritable else cause, peak_memory(), unwritable
@@ -71,35 +71,21 @@ def _is_lasting(error: BaseException) -> bool:
     return not of_machine and "memory" not in str(error).lower()
 
 
-def keep_failure(place: status.Place, cause: str, *, lasting: bool) -> None:
-    """Write why the cell failed into its folder, unless it is the folder that fails."""
-    content = {
-        "cause": cause,
-        "host": socket.gethostname(),
-        "key": place.key,
-        "lasting": lasting,
-        "program": status.program(),
-        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-    with suppress(files.Unwritable):
-        files.write_json(place.path / "failed.json", content)
-
-
 @contextmanager
-def _in_flight(folder: Path, parent: int | None) -> Iterator[bool]:
-    """Whether the cell of `folder` is this process's to compute, with a sign of life if it is.
+def _in_flight(place: Path, parent: int | None) -> Iterator[bool]:
+    """Whether the cell of the folder is this process's to compute, with a sign of life if it is.
 
     Of two that begin at the same instant, the first by name goes on.
     """
-    mine, over = status.heartbeat_path(folder), threading.Event()
-    if _others(folder, mine):
+    mine, over = store.heartbeat_path(place), threading.Event()
+    if _others(place, mine):
         yield False
         return
     with files.atomic(mine, "w") as file:
         json.dump({"since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}, file)
     beating = threading.Thread(target=_beat, args=(mine, over, parent), daemon=True)
     try:
-        if any(other < mine for other in _others(folder, mine)):
+        if any(other < mine for other in _others(place, mine)):
             yield False
             return
         beating.start()
@@ -112,8 +98,8 @@ def _in_flight(folder: Path, parent: int | None) -> Iterator[bool]:
             mine.unlink(missing_ok=True)
 
 
-def _others(folder: Path, mine: Path) -> list[Path]:
-    return [beat.path for beat in status.heartbeats(folder) if beat.alive and beat.path != mine]
+def _others(place: Path, mine: Path) -> list[Path]:
+    return [beat.path for beat in store.heartbeats(place) if beat.alive and beat.path != mine]
 
 
 def _beat(mine: Path, over: threading.Event, parent: int | None) -> None:
@@ -127,7 +113,7 @@ def _beat(mine: Path, over: threading.Event, parent: int | None) -> None:
             mine.unlink(missing_ok=True)
             os._exit(1)
         if time.monotonic() >= next_beat:
-            next_beat = time.monotonic() + status.BEAT_SECONDS
+            next_beat = time.monotonic() + store.BEAT_SECONDS
             with suppress(OSError):
                 os.utime(mine)
 

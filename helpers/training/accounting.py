@@ -14,6 +14,8 @@ from dp_accounting.pld import PLDAccountant
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, logsumexp
 
+ARMS = ("sgd", "clipped", "dp")
+
 
 def epsilon(
     noise_multiplier: float, *, steps: int, sample_rate: float = 1.0, delta: float
@@ -102,6 +104,15 @@ def noise_multiplier_for(
 def noise_to_signal(noise_multiplier: float, *, parameters: int, expected_batch: float) -> float:
     """Expected norm of the noise over the largest possible norm of the clipped sum (defect D7)."""
     return noise_multiplier * math.sqrt(parameters) / expected_batch
+
+
+def check_arm(arm: str, sigma: float) -> None:
+    """Raise `ValueError` unless sigma > 0 exactly in the arm `dp`."""
+    check_noise_multiplier(sigma)
+    if arm not in ARMS:
+        raise ValueError(f"arm {arm!r} is unknown; allowed: {', '.join(ARMS)}")
+    if (sigma > 0) != (arm == "dp"):
+        raise ValueError(f"sigma is {sigma} in the arm {arm!r}; sigma > 0 goes with `dp` alone")
 
 
 def check_noise_multiplier(noise_multiplier: float) -> None:

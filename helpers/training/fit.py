@@ -18,7 +18,6 @@ from ..models.interface import Generative
 from ..randomness import generator as stream
 from . import accounting, dp
 
-ARMS = ("sgd", "clipped", "dp")
 _HISTORY_POINTS = 100  # rows kept per training
 
 
@@ -53,7 +52,7 @@ def fit(
     Raises `ValueError` for an arm and sigma that do not fit, more records than slots, or places
     that are not one slot per record.
     """
-    check_arm(arm, sigma)
+    accounting.check_arm(arm, sigma)
     if not 0 < len(records.images) <= slots:
         raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
     places = torch.arange(len(records.images)) if places is None else places
@@ -83,15 +82,6 @@ def fit(
             _record(history, step, gradient, sigma, training.max_grad_norm, private.parameters)
     average.write()
     return Fitted(model.eval(), history)
-
-
-def check_arm(arm: str, sigma: float) -> None:
-    """Raise `ValueError` unless sigma > 0 exactly in the arm `dp`."""
-    accounting.check_noise_multiplier(sigma)
-    if arm not in ARMS:
-        raise ValueError(f"arm {arm!r} is unknown; allowed: {', '.join(ARMS)}")
-    if (sigma > 0) != (arm == "dp"):
-        raise ValueError(f"sigma is {sigma} in the arm {arm!r}; sigma > 0 goes with `dp` alone")
 
 
 def _gradient(model, records, sigma, arm, training, slots, places, streams) -> dp.Gradient:

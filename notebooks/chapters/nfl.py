@@ -1,7 +1,11 @@
 """What the chapters on No Free Lunch speak of: its data sets, models, levels of noise and seeds."""
 
+from collections.abc import Iterable
+
 from helpers.data.datasets import DATASETS
-from helpers.models.families import FAMILIES
+from helpers.models.families import FAMILIES, REFERENCES
+from helpers.study import results
+from helpers.study.results import Results
 
 DATA = ("mnist", "octmnist", "organamnist")
 MODELS = ("vae", "gan", "ddpm")
@@ -10,3 +14,13 @@ SEEDS = (0, 1, 2)
 
 DATA_TITLES = {name: DATASETS[name].title for name in DATA}
 MODEL_TITLES = {name: FAMILIES[name].title for name in MODELS}
+
+
+def collected(names: Iterable[str] = DATA, scale: str = "compact") -> dict[str, Results]:
+    """What is collected of the study on each of the data sets; those without anything are left out.
+
+    Nothing is computed.
+    """
+    axes = {"models": [*MODELS, *REFERENCES], "levels": LEVELS, "seeds": SEEDS, "scale": scale}
+    found = {name: results.available(name, **axes) for name in names}
+    return {name: part for name, part in found.items() if part is not None}

@@ -1,0 +1,150 @@
+"""The resumable store: what has been trained and measured of each cell, one folder per cell.
+
+A folder's name is readable and ends in a hash of all that decides the trainings. It holds a file
+per role, the arrays that figures need and, once the cell is done, its record; while the cell is in
+flight a sign of life, and after a failure its cause. Nothing is locked: two processes that compute
+the same cell write the same content. Only small files are read here, without PyTorch.
+"""
+
+import functools
+import os
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..data import assets, files
+from ..metrics.evaluation import MEASURES, ORIGINAL
+from .cell import Cell
+
+BEAT_SECONDS = 15  # between two signs of life of a cell in flight
+STALE_SECONDS = 120  # without a sign of life, a cell is not in flight any more
+
+
+def runs_root() -> Path:
+    """The folder of the store."""
+    return assets.root() / "runs"
+
+
+def folder(cell: Cell, checksum: str) -> Path:
+    """Where the cell's runs and measures on the images of a checksum are kept."""
+    return runs_root() / cell.dataset / f"{cell.name}-{cell.training_key(checksum)}"
+
+
+# Records
+
+
+def record(cell: Cell, checksum: str) -> dict[str, Any] | None:
+    """The cell's record under the present presets, if its arrays are whole; it may lack measures.
+
+    A record has `metrics` (name -> number), `key`, `measures` (name -> version) and times.
+    """
+    place = folder(cell, checksum)
+    kept = files.read_json(place / "metrics.json")
+    if not isinstance(kept, dict) or kept.get("key") != cell.measurement_key(checksum):
+        return None
+    return kept if files.intact(place / "arrays.npz", kept["arrays"]) else None
+
+
+def lacking(record: dict[str, Any]) -> list[str]:
+    """The measures that a record does not hold in their present version."""
+    held = dict.fromkeys(ORIGINAL, 1) | record.get("measures", {})
+    return [name for name, measure in MEASURES.items() if held.get(name) != measure.version]
+
+
+def versions() -> dict[str, int]:
+    """What a record with all measures says of them: those that are not the original ones."""
+    return {
+        name: measure.version
+        for name, measure in MEASURES.items()
+        if name not in ORIGINAL or measure.version != 1
+    }
+
+
+def arrays(cell: Cell, checksum: str) -> dict[str, Any] | None:
+    """What the cell keeps for figures, if it is there."""
+    return files.read_arrays(folder(cell, checksum) / "arrays.npz")
+
+
+# Signs of life
+
+
+class Heartbeat(NamedTuple):
+    """The sign of life of a cell in flight: a file that its process touches now and then."""
+
+    path: Path
+    host: str
+    pid: int
+    alive: bool
+
+    def __str__(self) -> str:
+        return f"on {self.host}, process {self.pid}"
+
+
+def heartbeat_path(place: Path) -> Path:
+    """The file this process touches while it computes the cell of the folder `place`."""
+    return place / f"running.{socket.gethostname()}.{os.getpid()}"
+
+
+def heartbeats(place: Path) -> list[Heartbeat]:
+    """All signs of life in a cell's folder.
+
+    Dead: too old, so far in the future that no clock of a cluster explains it, or of a process that
+    is gone.
+    """
+    found = []
+    for path in sorted(place.glob("running.*")):
+        host, _, pid = path.name.removeprefix("running.").rpartition(".")
+        with suppress(FileNotFoundError, ValueError):
+            fresh = abs(time.time() - path.stat().st_mtime) < STALE_SECONDS
+            here = host == socket.gethostname()
+            found.append(Heartbeat(path, host, int(pid), fresh and not (here and _gone(int(pid)))))
+    return found
+
+
+def _gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it is there, and another user's
+        return False
+    return False
+
+
+def clear(place: Path) -> None:
+    """Remove what killed processes left: temporary files, and signs of a life that is over."""
+    dead = [beat.path for beat in heartbeats(place) if not beat.alive]
+    with suppress(OSError):  # a read-only store is met, and told, when a cell is kept
+        files.sweep(place)
+        for path in dead:
+            path.unlink(missing_ok=True)
+
+
+# Failures
+
+
+def keep_failure(cell: Cell, checksum: str, cause: str, *, lasting: bool) -> None:
+    """Write why the cell failed into its folder, unless it is the folder that fails.
+
+    `lasting`: it would fail again, as long as the program stays as it is.
+    """
+    content = {
+        "cause": cause,
+        "host": socket.gethostname(),
+        "key": cell.measurement_key(checksum),
+        "lasting": lasting,
+        "program": program(),
+        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    with suppress(files.Unwritable):
+        files.write_json(folder(cell, checksum) / "failed.json", content)
+
+
+@functools.cache
+def program() -> str:
+    """A hash of this package's source code."""
+    root = Path(__file__).parent.parent
+    sources = sorted(root.rglob("*.py"))
+    return files.content_hash({str(f.relative_to(root)): files.file_hash(f) for f in sources})
