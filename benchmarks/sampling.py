@@ -44,8 +44,8 @@ def trained(cell: Cell, dataset: Dataset) -> ddpm.DDPM:
     """The model of the cell's full run, from the store or trained and kept."""
     draw = stream(cell.seed, "few-shot")
     sets = datasets.neighbours(dataset, PRIVATE_PER_CLASS, generator=draw)
-    run = compute.run_role(cell, dataset, sets, "full", torch.device("cpu"))
-    return compute.trained_model(cell, run, classes=len(dataset.classes))
+    full = compute.run_role(cell, dataset, sets, "full", torch.device("cpu"))
+    return compute.trained_model(cell, dataset, full)
 
 
 def timed(sample: Callable[[], Tensor]) -> tuple[Tensor, float]:

@@ -28,18 +28,18 @@ import report
 from distributed import LocalCluster
 
 from helpers import study
-from helpers.data import files
-from helpers.study import compute, execute, results, status
-from helpers.study.cell import MODELS, Cell
+from helpers.data import datasets, files
+from helpers.study import compute, execute, results, store
+from helpers.study.cell import LEVELS, MODELS, Cell
 
 # 3 models, 6 levels, 9 seeds: 162 cells
-ANSWERED = ["--scale", "compact", "--models", *MODELS, "--seeds", *map(str, range(9))]
+ANSWERED = ["--scale", "quick", "--models", *MODELS, "--seeds", *map(str, range(9))]
 
 
 def seconds(cells: list[Cell], **how) -> float:
     """The time on the wall to compute the cells anew, with all else there is kept."""
-    shutil.rmtree(status.runs_root() / "features", ignore_errors=True)
-    for kept in (status.runs_root() / "digits").glob("*"):
+    shutil.rmtree(store.runs_root() / "features", ignore_errors=True)
+    for kept in (store.runs_root() / "digits").glob("*"):
         if kept.name != "baselines":  # what all cells of a data set share
             shutil.rmtree(kept)
     began = time.perf_counter()
@@ -128,16 +128,14 @@ def answers(source: Path, record: dict, rounds: int) -> dict[str, list[float]]:
         found["core-seconds of an answer"].append(round(children() - used, 2))
         return round(time.perf_counter() - began, 2)
 
-    asked = status.Slice(
-        ("digits",), tuple(MODELS), ("sgd", "clipped", "0.1", "0.2", "0.3", "0.4"),
-        tuple(range(9)), "compact",
-    )  # fmt: skip
-    cells = asked.cells()
+    checksum = datasets.identity("digits").checksum
+    cells = study.grid("digits", MODELS, LEVELS, range(9), "quick")
     for cell in cells:
-        place = status.place(cell)
-        place.path.mkdir(parents=True)
-        shutil.copyfile(source / "arrays.npz", place.path / "arrays.npz")
-        files.write_json(place.path / "metrics.json", record | {"key": place.key})
+        place = store.folder(cell, checksum)
+        place.mkdir(parents=True)
+        shutil.copyfile(source / "arrays.npz", place / "arrays.npz")
+        key = cell.measurement_key(checksum)
+        files.write_json(place / "metrics.json", record | {"key": key})
     results.collect(cells)
     found = {"core-seconds of an answer": [], "--status": [], "warm re-run": []}
     found["first --status"] = [timed("--status")]
@@ -165,7 +163,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=24, help="cells of the grid; default 24")
     arguments = parser.parse_args()
     rounds = arguments.rounds
-    source, record = compact_cell(status.runs_root())
+    source, record = compact_cell(store.runs_root())
     load = [round(os.getloadavg()[0], 1)]
     with tempfile.TemporaryDirectory() as home:
         os.environ["NFL_HOME"] = home
@@ -174,7 +172,7 @@ def main() -> None:
         print(shared, flush=True)
         answered = answers(source, record, rounds)
         print(answered, flush=True)
-        shutil.rmtree(status.runs_root())
+        shutil.rmtree(store.runs_root())
         timed = speeds(cells, rounds)
     load.append(round(os.getloadavg()[0], 1))
     share = sum(shared.values()) / record["core_seconds"]

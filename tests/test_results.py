@@ -70,5 +70,24 @@ def test_a_list_that_arrives_as_text_is_read():
     namespace = {"sigmas": '["sgd", 0.1]', "seeds": "[0]", "scale": "smoke"}
     notebook.read_parameters(namespace, ["seeds", "sigmas", "scale"])
     assert namespace == {"sigmas": ["sgd", 0.1], "seeds": [0], "scale": "smoke"}
-    with pytest.raises(ValueError, match="write a list as in"):
+    with pytest.raises(ValueError, match="it must be a list of levels, as in"):
         notebook.read_parameters({"sigmas": "[sgd, 0.1]"}, ["sigmas"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("models", "vae", """is 'vae'; it must be a list of texts, as in ["vae", "gan"]"""),
+        ("models", [1], "is [1]; it must be a list of texts"),
+        ("seeds", 0, "is 0; it must be a list of whole numbers, as in [0, 1]"),
+        ("seeds", '["0"]', "is ['0']; it must be a list of whole numbers"),
+        ("seeds", [True], "is [True]; it must be a list of whole numbers"),
+        ("sigma", "much", "is 'much'; it must be a number, as in 0.2"),
+        ("workers", "two", "is 'two'; it must be a whole number, as in 2"),
+        ("dataset", ["mnist"], "is ['mnist']; it must be a text, as in mnist"),
+    ],
+)
+def test_a_parameter_of_another_kind_is_refused_at_the_door(name, value, said):
+    with pytest.raises(ValueError) as caught:
+        notebook.read_parameters({name: value}, [name])
+    assert str(caught.value).startswith(f"notebook parameter {name} {said}")
