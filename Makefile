@@ -1,6 +1,6 @@
 # Two commands: `make book` and `make test`. Both set themselves up in .venv on first use.
 # PYTHON chooses the interpreter (3.11 or newer): make PYTHON=python3.12 book
-# JOBS says how many notebooks are executed at once.
+# JOBS says how many notebooks are executed at once, and how many processes test.
 
 PYTHON ?= python3
 DATASET ?= mnist
@@ -11,7 +11,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 STRIP := nbstripout --keep-output --keep-count --keep-id \
   --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version"
 
-.PHONY: book test study bench clean
+.PHONY: book pages test study bench clean
 .DEFAULT_GOAL := book
 
 .venv/.stamp: requirements.txt pyproject.toml
@@ -24,13 +24,18 @@ STRIP := nbstripout --keep-output --keep-count --keep-id \
 
 # A notebook replaces the stored one only after it has run to its end.
 book: .venv/.stamp
-	rm -rf _build/html _build/.doctrees _build/notebooks
+	rm -rf _build/notebooks
 	mkdir -p _build/notebooks
 	printf '%s\n' $(NOTEBOOKS) | xargs -n 1 -P $(JOBS) sh -ec '\
 	  $(RUN) papermill --kernel python3 --cwd notebooks --no-progress-bar $$0 _build/$$0; \
 	  $(RUN) $(STRIP) _build/$$0; \
 	  mv _build/$$0 $$0'
 	.venv/bin/python book/readme_figure.py
+	$(MAKE) pages
+
+# The pages from the notebooks as they are.
+pages: .venv/.stamp
+	rm -rf _build/html _build/.doctrees
 	.venv/bin/jupyter-book build . -W --keep-going --quiet
 	@test -f _build/html/index.html
 	@echo "The book: $(CURDIR)/_build/html/index.html"
@@ -38,7 +43,7 @@ book: .venv/.stamp
 test: .venv/.stamp
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) pytest --nbval-lax tests notebooks
+	$(RUN) pytest -n $(JOBS) --dist loadgroup --nbval-lax tests notebooks
 
 study: .venv/.stamp
 	$(RUN) helpers study --dataset $(DATASET)

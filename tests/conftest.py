@@ -16,6 +16,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# What takes longest starts first. Kernels start one after the other: two of one instant can take
+# the same port.
+FIRST = ("kernels", "test_execution")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A process runs whole files, whose tests share what they have computed (pytest-xdist)."""
+    for item in items:
+        name = "kernels" if item.path.suffix == ".ipynb" else item.path.stem
+        item.add_marker(pytest.mark.xdist_group("kernels" if name == "test_slices" else name))
+
+    def place(item: pytest.Item) -> int:
+        [group] = item.get_closest_marker("xdist_group").args
+        return FIRST.index(group) if group in FIRST else len(FIRST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
