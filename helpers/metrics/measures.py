@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import datasets
-from ..data.datasets import Dataset, Neighbours, Sample
+from ..data import draws
+from ..data.datasets import Dataset
+from ..data.draws import Neighbours, Sample
 from ..data.sources import to_bytes
 from ..randomness import generator as stream
 from . import attacks, features, fidelity, lpips, plane, privacy, utility, worth
@@ -59,7 +60,7 @@ def measure(
     seed: int,
 ) -> Measured:
     """Fidelity, privacy and utility of one cell, beside real sets of the same size."""
-    holdout = datasets.holdout(dataset, evaluation.per_class)
+    holdout = draws.holdout(dataset, evaluation.per_class)
     training = paper_training_set(dataset, sets, evaluation.per_class)
     parts = [
         _fidelity(holdout, training, synthetic, evaluation, seed),
@@ -79,7 +80,7 @@ def paper_training_set(dataset: Dataset, sets: Neighbours, per_class: int) -> Te
     Their FID and ECDF compare with it (defects D13, D15). Filled up from the public pool.
     """
     more = min(per_class - PRIVATE_PER_CLASS, dataset.public_per_class)
-    pool = [datasets.public(dataset, more).images] if more > 0 else []
+    pool = [draws.public(dataset, more).images] if more > 0 else []
     return torch.cat([sets.full.images, *pool])
 
 
@@ -206,7 +207,7 @@ def _density_ratios(dataset: Dataset, sets: Neighbours, synthetic: Synthetic, ev
 @functools.lru_cache(maxsize=4)
 def public_isomap(dataset: Dataset, evaluation: Evaluation) -> plane.Reducer:
     """Isomap to two dimensions, fitted on the data set's public pool (defect D12)."""
-    pool = datasets.public(dataset, dataset.public_per_class)
+    pool = draws.public(dataset, dataset.public_per_class)
     return plane.isomap(pool.images, n_neighbors=evaluation.isomap_neighbors)
 
 

@@ -74,7 +74,7 @@ def _add_slice(group: Any) -> None:
         required=True,
         nargs="+",
         metavar="DATASET",
-        help="digits, mnist, octmnist or organamnist",
+        help="digits, mnist, octmnist, organamnist or bloodmnist",
     )
     models = [*MODELS, *REFERENCES]
     group.add_argument(

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import assets, datasets, files
-from ..data.datasets import Dataset, Neighbours, Sample
+from ..data import assets, datasets, draws, files
+from ..data.datasets import Dataset
+from ..data.draws import Neighbours, Sample
 from ..data.sources import from_bytes, to_bytes
 from ..metrics import attacks, measures
 from ..metrics.evaluation import DELTAS, PRIVATE_PER_CLASS
@@ -82,7 +83,7 @@ def full_run(cell: Cell, *, device: str = "auto") -> tuple[dict[str, np.ndarray]
 
 def _neighbours(cell: Cell, dataset: Dataset) -> Neighbours:
     drawn = stream(cell.seed, "few-shot")
-    return datasets.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
+    return draws.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
 
 
 def read_record(cell: Cell, dataset: Dataset) -> dict[str, Any] | None:
@@ -200,7 +201,7 @@ def _measure(cell: Cell, dataset: Dataset, sets: Neighbours, runs) -> measures.M
 def _losses(cell: Cell, dataset: Dataset, sets: Neighbours, run) -> measures.Losses:
     """What the trained model of the full run says of the private and of the hold-out images."""
     model = trained_model(cell, run, classes=len(dataset.classes))
-    holdout = datasets.holdout(dataset, cell.evaluation.per_class)
+    holdout = draws.holdout(dataset, cell.evaluation.per_class)
     return measures.Losses(
         *(
             attacks.loss_scores(

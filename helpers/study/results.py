@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data import assets, datasets, files
+from ..data import assets, datasets, draws, files
 from ..data.datasets import Dataset
 from ..data.sources import to_bytes
 from ..metrics import measures
@@ -219,7 +219,7 @@ def _provenance(root: Path, dataset: Dataset, records: dict[Cell, dict]) -> dict
 
 def _reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
-    pool = datasets.public(dataset, dataset.public_per_class)
+    pool = draws.public(dataset, dataset.public_per_class)
     reducer = measures.public_isomap(dataset, EVALUATIONS[scale])
     images = to_bytes(pool.images)
     shown = [
