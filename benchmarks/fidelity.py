@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from helpers.data import assets, datasets
+from helpers.data import assets, datasets, draws
 from helpers.metrics import attacks, features, fidelity, measures
 from helpers.metrics.evaluation import EVALUATIONS, PRIVATE_PER_CLASS
 from helpers.models import networks, references
@@ -82,12 +82,12 @@ def cost_of_the_rest() -> tuple[dict, dict]:
     """
     dataset, preset, seed = datasets.load("mnist"), EVALUATIONS["compact"], 0
     draw, n = stream(seed, "few-shot"), PRIVATE_PER_CLASS
-    sets = datasets.neighbours(dataset, n, generator=stream(seed, "few-shot"))
+    sets = draws.neighbours(dataset, n, generator=stream(seed, "few-shot"))
     labels = torch.arange(len(dataset.classes)).repeat_interleave(preset.per_class)
     images = references.images("real", dataset, sets.full, labels, n_per_class=n, generator=draw)
     synthetic = measures.Synthetic(images, images, images, images, labels)
     model = networks.build("vae", "compact", classes=10, generator=stream(seed, "weights"))
-    holdout = datasets.holdout(dataset, preset.per_class)
+    holdout = draws.holdout(dataset, preset.per_class)
 
     def measure() -> measures.Measured:
         losses = measures.Losses(
@@ -127,8 +127,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     dataset = datasets.load("mnist")
-    real = datasets.holdout(dataset, -(-arguments.images // 10)).images[: arguments.images]
-    fake = datasets.public(dataset, -(-arguments.images // 10)).images[: arguments.images]
+    real = draws.holdout(dataset, -(-arguments.images // 10)).images[: arguments.images]
+    fake = draws.public(dataset, -(-arguments.images // 10)).images[: arguments.images]
     bars, found = compare_features(real, fake, arguments.rounds)
     bar, profiled = cost_of_the_rest()
     report.write(

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from helpers import study
-from helpers.data import datasets
+from helpers.data import datasets, draws
 from helpers.data.datasets import Dataset
 from helpers.metrics import features, fidelity
 from helpers.metrics.evaluation import PRIVATE_PER_CLASS
@@ -43,7 +43,7 @@ RIVAL_IMAGES, RIVAL_STEPS = 10, 4  # the rival is measured on so many of 1,000 a
 def trained(cell: Cell, dataset: Dataset) -> ddpm.DDPM:
     """The model of the cell's full run, from the store or trained and kept."""
     draw = stream(cell.seed, "few-shot")
-    sets = datasets.neighbours(dataset, PRIVATE_PER_CLASS, generator=draw)
+    sets = draws.neighbours(dataset, PRIVATE_PER_CLASS, generator=draw)
     full = compute.run_role(cell, dataset, sets, "full", torch.device("cpu"))
     return compute.trained_model(cell, dataset, full)
 
@@ -60,7 +60,7 @@ class Judge:
 
     def __init__(self, dataset: Dataset):
         self.classes = len(dataset.classes)
-        holdout = datasets.holdout(dataset, IMAGES // self.classes)
+        holdout = draws.holdout(dataset, IMAGES // self.classes)
         self.real = features.cached(holdout.images, features.lite0)
         self.labels = torch.arange(self.classes).repeat_interleave(IMAGES // self.classes)
 

@@ -23,7 +23,7 @@ from dp_step import sum_by_hooks
 from opacus import GradSampleModule
 from torch import nn
 
-from helpers.data import datasets
+from helpers.data import datasets, draws
 from helpers.metrics.evaluation import PRIVATE_PER_CLASS
 from helpers.models import families, networks
 from helpers.randomness import generator as stream
@@ -37,7 +37,7 @@ SIGMA = 0.1
 def train(name: str, steps: int | None = None, *, rival: bool = False) -> tuple[dict, float]:
     """The history of a training on 100 digits, and its core-seconds; `None`: all its steps."""
     dataset = datasets.load("digits")
-    records = datasets.few_shot(dataset, PRIVATE_PER_CLASS, generator=stream(0, "few-shot"))
+    records = draws.few_shot(dataset, PRIVATE_PER_CLASS, generator=stream(0, "few-shot"))
     classes = len(dataset.classes)
     model = networks.build(name, "compact", classes=classes, generator=stream(0, "weights"))
     options = families.preset(name, "compact").training

@@ -71,7 +71,7 @@ def test_it_is_slim():
 
 
 ADDED = {
-    "data/datasets.py": 'DATASETS["made_up"] = DATASETS["mnist"]\n',
+    "data/records.py": 'DATASETS["made_up"] = DATASETS["mnist"]\n',
     "models/families.py": 'FAMILIES["made_up"] = replace(FAMILIES["vae"], title="Made up")\n',
     "metrics/records.py": 'METRICS["made_up"] = METRICS["fid"]\n',
     "metrics/evaluation.py": 'MEASURES["made_up"] = Measure()\n',

@@ -1,18 +1,16 @@
-"""The parts of a data set never mix, draws are what they say, and bad files are refused."""
+"""Data sets are found where they should be, are the images they were, and bad files are refused."""
 
-import gzip
+import json
 import os
-import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn import functional
 
-from helpers.data import assets, datasets, sources
-from helpers.randomness import generator
+from helpers.data import assets, datasets, records, sources
 
 DIGITS = datasets.load("digits")
 REAL = pytest.mark.skipif("NFL_DATA" not in os.environ, reason="NFL_DATA is not set: no real data")
@@ -38,94 +36,6 @@ def arrays(n_classes=4, per_class=3, dtype=np.uint8):
         for split in ("train", "test")
         for part in ("images", "labels")
     }
-
-
-# Drawing
-
-
-@settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 2**31), n=st.integers(1, 40))
-def test_private_images_are_never_public(seed, n):
-    private = datasets.few_shot(DIGITS, n, generator=generator(seed, "few-shot"))
-    public = datasets.public(DIGITS, DIGITS.public_per_class)
-    assert not set(private.index.tolist()) & set(public.index.tolist())
-    assert len(private.index.unique()) == 10 * n
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda n: datasets.few_shot(DIGITS, n, generator=generator(0, "few-shot")),
-        lambda n: datasets.public(DIGITS, n),
-        lambda n: datasets.holdout(DIGITS, n),
-    ],
-)
-def test_samples_are_balanced_sorted_by_class_and_identified(draw):
-    sample = draw(7)
-    assert torch.equal(sample.labels, torch.arange(10).repeat_interleave(7))
-    assert sample.images.shape == (70, 1, 28, 28) and sample.images.dtype == torch.float32
-    assert sample.images.min() >= 0 and sample.images.max() <= 1
-
-
-def test_the_index_is_the_position_in_the_split():
-    private = datasets.few_shot(DIGITS, 5, generator=generator(3, "few-shot"))
-    assert torch.equal(DIGITS.train_images[private.index], private.images)
-    assert torch.equal(DIGITS.train_labels[private.index], private.labels)
-    holdout = datasets.holdout(DIGITS, 5)
-    assert torch.equal(DIGITS.test_images[holdout.index], holdout.images)
-
-
-def test_each_seed_draws_its_own_images_and_always_the_same():
-    draws = [datasets.few_shot(DIGITS, 10, generator=generator(s, "few-shot")) for s in (0, 0, 1)]
-    assert torch.equal(draws[0].index, draws[1].index)
-    assert not torch.equal(draws[0].index, draws[2].index)
-
-
-@pytest.mark.parametrize("draw", [datasets.public, datasets.holdout])
-def test_fixed_samples_are_nested(draw):
-    small, large = draw(DIGITS, 5), draw(DIGITS, 20)
-    assert set(small.index.tolist()) <= set(large.index.tolist())
-
-
-@settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 1000), query_class=st.integers(0, 9), n=st.integers(1, 12))
-def test_neighbours_differ_in_the_query_only(seed, query_class, n):
-    stream = generator(seed, "few-shot")
-    sets = datasets.neighbours(DIGITS, n, query_class=query_class, generator=stream)
-    assert sets.query.labels.tolist() == [query_class]
-    assert torch.equal(sets.victim.index, torch.cat([sets.ablated.index, sets.query.index]))
-    assert torch.equal(sets.victim.images[-1:], sets.query.images)
-    assert query_class not in sets.ablated.labels
-    others = sets.full.labels != query_class
-    assert torch.equal(sets.full.index[others], sets.ablated.index)
-    assert sets.query.index.item() in sets.full.index[~others]
-
-
-def test_neighbours_full_is_what_few_shot_draws():
-    full = datasets.neighbours(DIGITS, 10, generator=generator(5, "few-shot")).full
-    alone = datasets.few_shot(DIGITS, 10, generator=generator(5, "few-shot"))
-    assert torch.equal(full.index, alone.index)
-
-
-def test_too_many_images_name_the_class_and_how_many_there_are():
-    with pytest.raises(ValueError, match=r"n_per_class is 85, but class 8 \(8\) has 84: digits pr"):
-        datasets.few_shot(DIGITS, 85, generator=generator(0, "few-shot"))
-    with pytest.raises(ValueError, match=r"class 0 .* has 40: digits public pool"):
-        datasets.public(DIGITS, 41)
-    with pytest.raises(ValueError, match=r"class 0 .* has 50: digits test split"):
-        datasets.holdout(DIGITS, 51)
-
-
-@pytest.mark.parametrize("n", [0, -1, 2.0, True])
-def test_a_number_of_images_that_is_none_is_refused(n):
-    with pytest.raises(ValueError, match="must be an integer >= 1"):
-        datasets.few_shot(DIGITS, n, generator=generator(0, "few-shot"))
-
-
-@pytest.mark.parametrize("query_class", [-1, 10, 1.5])
-def test_a_query_class_out_of_range_is_refused(query_class):
-    with pytest.raises(ValueError, match="digits has classes 0 to 9"):
-        datasets.neighbours(DIGITS, 5, query_class=query_class, generator=generator(0, "x"))
 
 
 # Loading
@@ -218,16 +128,18 @@ def without(key):
 
 MALFORMED = {
     "lacks train_labels": without("train_labels"),
-    "train_images is float32": arrays() | {"train_images": np.zeros((12, 28, 28), np.float32)},
-    r"test_images is uint8 \[12, 28, 28, 3\]": arrays()
-    | {"test_images": np.zeros((12, 28, 28, 3), np.uint8)},
+    "its images are 3x28x28, and 1x28x28 under this name; give it a name of its own": {
+        key: value if key.endswith("labels") else np.stack([value] * 3, axis=-1)
+        for key, value in arrays().items()
+    },
     r"train_labels is uint8 \[11, 1\]": arrays() | {"train_labels": np.zeros((11, 1), np.uint8)},
-    "train_labels is float64": arrays() | {"train_labels": np.zeros((12, 1))},
     "values from 0 to 4; allowed: 0 to 3": arrays()
     | {"test_labels": np.tile(np.arange(1, 5) % 5, 3)}
     | {"train_labels": np.arange(12)[:, None] % 5},
     "values from -1 to 0": arrays() | {"train_labels": np.array([0, -1] * 6)},
-    "Object arrays cannot be loaded": arrays() | {"train_labels": np.array([None] * 12)},
+    "test_labels has no image of class 3 \\(normal\\)": arrays()
+    | {"test_labels": np.arange(12)[:, None] % 3},
+    "train_labels holds Python objects": arrays() | {"train_labels": np.array([None] * 12)},
     "train_images is empty": {
         key: value[:0] if key.startswith("train") else value for key, value in arrays().items()
     },
@@ -241,49 +153,128 @@ def test_a_malformed_file_is_named_with_its_problem(folder, problem):
         datasets.load("octmnist")
 
 
-def whole(folder):
-    np.savez(folder / "whole.npz", **arrays())
-    return (folder / "whole.npz").read_bytes()
+# Identity, rows, what needs no PyTorch
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: content[: len(content) // 2],
-        lambda content: b"",
-        lambda content: b"<html>not found</html>",
-        lambda content: content[:2000] + bytes(100) + content[2100:],
-    ],
-    ids=["cut off", "empty", "a web page", "bytes changed"],
-)
-def test_a_damaged_file_is_named(folder, damage):
-    (folder / "octmnist.npz").write_bytes(damage(whole(folder)))
-    with pytest.raises(ValueError, match=r"octmnist\.npz is not a usable data file"):
-        datasets.load("octmnist")
+def forget():
+    datasets._load.cache_clear()
+    datasets._remembered.cache_clear()
 
 
-def test_a_single_array_is_no_data_set(folder):
-    with (folder / "octmnist.npz").open("wb") as stream:
-        np.save(stream, np.zeros(3))
-    with pytest.raises(ValueError, match=r"octmnist\.npz .* not an \.npz archive"):
-        datasets.load("octmnist")
+def test_the_digits_are_those_of_all_results_so_far():
+    checksum = "192230ab5f97019250c701f9869bf7c7e8f66c027d1850cc81926b194fc2ba5e"
+    assert DIGITS.checksum == checksum and DIGITS.source == "scikit-learn"
 
 
-def test_both_forms_of_mnist_give_the_same_arrays(tmp_path):
-    given = arrays()
-    rows = [
-        np.column_stack([given[f"{split}_images"].reshape(12, -1), given[f"{split}_labels"]])
-        for split in ("train", "test")
-    ]
-    table = tmp_path / "table.gz"
-    np.savetxt(table, np.concatenate(rows), fmt="%d", delimiter=",")
-    read = sources.read_mnist_table(table, n_train=12)
-    for key, array in given.items():
-        array = array.squeeze(-1) if key.endswith("labels") else array
-        header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-        (tmp_path / "idx.gz").write_bytes(gzip.compress(header + array.tobytes()))
-        assert np.array_equal(sources.read_idx(tmp_path / "idx.gz"), array)
-        assert np.array_equal(read[key], array)
+def test_the_identity_is_that_of_what_load_gives(folder, monkeypatch):
+    np.savez(folder / "leaves.npz", **arrays(n_classes=3))
+    data = datasets.load("leaves")
+    assert datasets.identity("leaves") == (data.checksum, data.source)
+    assert datasets.identity("digits") == (DIGITS.checksum, "scikit-learn")
+    forget()
+    monkeypatch.setattr(sources, "convert", lambda *_: pytest.fail("read the file again"))
+    assert datasets.identity("leaves") == (data.checksum, data.source)
+
+
+def test_the_identity_follows_the_file(folder):
+    np.savez(folder / "leaves.npz", **arrays(n_classes=3))
+    before = datasets.identity("leaves")
+    np.savez(folder / "leaves.npz", **arrays(n_classes=4))
+    forget()
+    assert datasets.identity("leaves") == (datasets.load("leaves").checksum, before.source)
+    assert datasets.identity("leaves") != before
+
+
+def test_the_identity_needs_no_store_that_can_be_written(folder):
+    np.savez(folder / "leaves.npz", **arrays(n_classes=3))
+    assets.root().write_text("no folder")
+    assert datasets.identity("leaves").checksum == datasets.load("leaves").checksum
+
+
+def test_what_is_known_of_data_of_ones_own_is_what_was_read(folder):
+    np.savez(folder / "leaves.npz", **arrays(n_classes=3, per_class=50))
+    for _ in range(2):  # read, then remembered
+        about = datasets.about("leaves")
+        assert about.title == "leaves" and about.classes == ("0", "1", "2")
+        assert about.shape == (1, 28, 28) and about.public_per_class == 40
+        forget()
+    assert datasets.about("mnist") is datasets.DATASETS["mnist"]
+    with pytest.raises(ValueError, match="did you mean 'leaves'"):
+        datasets.about("leafs")
+
+
+@pytest.mark.parametrize(("per_class", "public"), [(10, 0), (9, 0), (35, 25), (200, 100)])
+def test_ten_images_are_left_beside_the_public_ones(folder, per_class, public):
+    np.savez(folder / "few.npz", **arrays(n_classes=2, per_class=per_class))
+    assert datasets.load("few").public_per_class == public
+
+
+@pytest.fixture
+def whole(folder, monkeypatch):
+    """A data set with a record that uses seven images of each split, and its whole file."""
+    given = arrays(per_class=5)
+    rows = np.array([3, 0, 1, 2, 4, 8, 5], np.uint16)
+    (folder / "public").mkdir()
+    np.savez(folder / "public" / "rows.npz", train_index=rows, test_index=rows)
+    part = {key: value[rows] for key, value in given.items()}
+    part |= {key: part[key].reshape(-1).astype(np.int64) for key in part if "labels" in key}
+    about = records.About(
+        "toy", tuple("abcd"), rows=records.Rows("rows.npz", datasets._checksum(part))
+    )
+    monkeypatch.setitem(datasets.DATASETS, "toy", about)
+    monkeypatch.setattr(assets, "committed", lambda: folder)
+    return folder / "toy.npz", given, part
+
+
+def test_the_rows_of_the_whole_file_are_used_in_their_order(whole):
+    path, given, part = whole
+    np.savez(path, **given)
+    data = datasets.load("toy")
+    assert np.array_equal(data.arrays["train_images"], part["train_images"])
+    assert data.checksum == datasets.DATASETS["toy"].rows.checksum
+    assert data.note == "A subset of the official file, with the official splits."
+
+
+def test_a_file_that_is_the_subset_is_used_as_it_is(whole):
+    path, _, part = whole
+    np.savez(path, **part)
+    assert datasets.load("toy").checksum == datasets.DATASETS["toy"].rows.checksum
+
+
+def test_other_images_are_not_cut(whole):
+    path, given, _ = whole
+    given["train_images"][3, 0, 0] ^= 1
+    np.savez(path, **given)
+    assert len(datasets.load("toy").train_labels) == 20
+
+
+def test_a_record_is_all_that_a_data_set_in_colour_needs(folder, monkeypatch):
+    given = arrays(n_classes=2)
+    for key in ("train_images", "test_images"):
+        given[key] = np.random.default_rng(1).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+    np.savez(folder / "blood.npz", **given)
+    monkeypatch.setitem(
+        datasets.DATASETS, "blood", records.About("Blood", ("a", "b"), shape=(3, 64, 64))
+    )
+    data = datasets.load("blood")
+    assert data.title == "Blood" and data.train_images.shape == (6, 3, 64, 64)
+    assert data.train_images[2, 1, 5, 7] == np.float32(given["train_images"][2, 5, 7, 1] / 255)
+    assert np.array_equal(sources.to_bytes(data.train_images), given["train_images"])
+
+
+def test_loading_takes_no_pytorch_until_images_are_used(folder):
+    np.savez(folder / "leaves.npz", **arrays(n_classes=3))
+    code = """if True:
+        import sys
+        from helpers.data import assets, datasets, files, sources
+        for name in ("digits", "leaves"):
+            datasets.identity(name), datasets.load(name).counts("train"), datasets.about(name)
+        slow = {"torch", "sklearn", "pandas", "requests", "matplotlib"} & set(sys.modules)
+        assert not slow, slow
+        assert datasets.load("digits").test_images.shape == (500, 1, 28, 28)
+        """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # Real data
@@ -297,11 +288,16 @@ def test_mnist_is_the_official_one():
 
 
 @REAL
-@pytest.mark.parametrize(("name", "query_class"), [("octmnist", 0), ("organamnist", 3)])
-def test_the_paper_s_numbers_can_be_drawn(name, query_class):
-    dataset = datasets.load(name)
-    sets = datasets.neighbours(dataset, 10, generator=generator(0, "few-shot"))
-    assert len(sets.full.labels) == {"octmnist": 40, "organamnist": 110}[name]
-    assert sets.query.labels.tolist() == [query_class]
-    assert len(datasets.holdout(dataset, 100).labels) == 100 * len(dataset.classes)
-    assert len(datasets.public(dataset, 100).labels) == 100 * len(dataset.classes)
+@pytest.mark.parametrize("name", ["octmnist", "organamnist"])
+def test_the_images_are_those_of_the_committed_results(name, root):
+    about = json.loads((root / "data" / "results" / f"{name}.json").read_text())["data"]
+    data = datasets.load(name)
+    assert (data.checksum, data.note) == (about["checksum"], about["note"])
+
+
+@REAL
+def test_the_committed_rows_are_those_of_the_subset(root):
+    given = np.load(os.path.join(os.environ["NFL_DATA"], "organamnist.npz"))
+    with np.load(root / "data" / "public" / "organamnist_rows.npz") as rows:
+        for key in ("train_index", "test_index"):
+            assert np.array_equal(rows[key], given[key])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from helpers.data.datasets import Sample
+from helpers.data.draws import Sample
 from helpers.models import families, networks
 from helpers.models.families import FAMILIES
 from helpers.training import devices, fit

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from helpers.data import datasets
+from helpers.data import datasets, draws
 from helpers.metrics import augmentation, utility, worth
 from helpers.metrics.augmentation import TrainingSet
 from helpers.metrics.evaluation import ClassifierPreset, Evaluation
@@ -35,13 +35,13 @@ def digits():
 
 @pytest.fixture(scope="module")
 def private(digits):
-    sample = datasets.few_shot(digits, 5, generator=stream(0, "few-shot"))
+    sample = draws.few_shot(digits, 5, generator=stream(0, "few-shot"))
     return TrainingSet(sample.images, sample.labels)
 
 
 @pytest.fixture(scope="module")
 def published(digits):
-    sample = datasets.few_shot(digits, 10, generator=stream(1, "few-shot"))
+    sample = draws.few_shot(digits, 10, generator=stream(1, "few-shot"))
     return TrainingSet(sample.images, sample.labels)
 
 

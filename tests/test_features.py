@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.data import assets, datasets
+from helpers.data import assets, datasets, draws
 from helpers.metrics import features
 
-IMAGES = datasets.holdout(datasets.load("digits"), 1).images[:3]
+IMAGES = draws.holdout(datasets.load("digits"), 1).images[:3]
 
 
 def need_inception():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers.data.datasets import Sample
+from helpers.data.draws import Sample
 from helpers.models import families, networks, presets
 from helpers.models.ddpm import amplitudes, ancestral, ddim
 from helpers.models.families import FAMILIES

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers import study
-from helpers.data import datasets
+from helpers.data import datasets, draws
 from helpers.models import references
 from helpers.models.families import REFERENCES
 from helpers.randomness import generator as stream
@@ -19,7 +19,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def sets(digits):
-    return datasets.neighbours(digits, 10, generator=stream(0, "few-shot"))
+    return draws.neighbours(digits, 10, generator=stream(0, "few-shot"))
 
 
 LABELS = torch.arange(10).repeat_interleave(12)
@@ -38,11 +38,11 @@ def test_real_images_are_never_private_ones_nor_the_holdout(digits, sets):
     real = draw("real", digits, sets.full)
     assert len(real) == len(rows(real)) == len(LABELS)
     assert not rows(real) & rows(sets.full.images)
-    assert not rows(real) & rows(datasets.holdout(digits, 20).images)
+    assert not rows(real) & rows(draws.holdout(digits, 20).images)
 
 
 def test_real_images_are_public_ones_only_for_want_of_others(digits, sets):
-    pool = rows(datasets.public(digits, 40).images)
+    pool = rows(draws.public(digits, 40).images)
     assert not rows(draw("real", digits, sets.full)) & pool
     many = torch.arange(10).repeat_interleave(100)
     generator = stream(0, "few-shot")

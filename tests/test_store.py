@@ -7,8 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.data import files
+from helpers.data import assets, files
 from helpers.models import families
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """An empty store."""
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    return tmp_path / "runs"
 
 
 def test_arrays_survive_a_round_trip_and_equal_arrays_give_equal_bytes(tmp_path):
@@ -21,8 +29,8 @@ def test_arrays_survive_a_round_trip_and_equal_arrays_give_equal_bytes(tmp_path)
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage, not an archive", None])
-def test_a_damaged_archive_is_removed_with_a_warning(tmp_path, damage):
-    path = tmp_path / "full.npz"
+def test_a_damaged_archive_is_removed_with_a_warning(store, damage):
+    path = store / "full.npz"
     files.write_arrays(path, {"a": np.arange(1000)})
     path.write_bytes(path.read_bytes()[:200] if damage is None else damage)
     with pytest.warns(UserWarning, match="damaged"):
@@ -30,8 +38,8 @@ def test_a_damaged_archive_is_removed_with_a_warning(tmp_path, damage):
     assert not path.exists()
 
 
-def test_a_flipped_byte_in_the_pixels_is_found(tmp_path):
-    path = tmp_path / "full.npz"
+def test_a_flipped_byte_in_the_pixels_is_found(store):
+    path = store / "full.npz"
     files.write_arrays(path, {"a": np.arange(1000)})
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -40,12 +48,49 @@ def test_a_flipped_byte_in_the_pixels_is_found(tmp_path):
         assert files.read_arrays(path) is None
 
 
-def test_damaged_json_is_removed_with_a_warning(tmp_path):
-    path = tmp_path / "metrics.json"
+def test_damaged_json_is_removed_with_a_warning(store):
+    path = store / "metrics.json"
     path.write_text('{"metrics": {"fid": 1')
     with pytest.warns(UserWarning, match="damaged"):
         assert files.read_json(path) is None
     assert files.read_json(path) is None
+
+
+@pytest.mark.parametrize("name", ["results/mnist.json", "results/mnist/pictures.npz"])
+def test_what_is_not_in_the_store_is_never_removed(store, name):
+    path = store.parent / name
+    path.parent.mkdir(parents=True)
+    path.write_text('{"cells": [')
+    read = files.read_json if name.endswith("json") else files.read_arrays
+    with pytest.raises(files.Damaged, match=r"was left as it is.* git checkout HEAD -- .*mnist"):
+        read(path)
+    assert path.read_text() == '{"cells": ['
+
+
+def test_the_committed_results_are_not_in_the_store():
+    committed = assets.committed() / "results" / "mnist.json"
+    assert committed.is_file() and not files._in_store(committed)
+
+
+def test_a_merge_conflict_is_named_with_its_line(tmp_path):
+    path = tmp_path / "mnist.json"
+    path.write_text('{\n<<<<<<< HEAD\n "a": 1\n=======\n "a": 2\n>>>>>>> theirs\n}\n')
+    said = r"mnist\.json, line 2: '<<<<<<< HEAD' is left of a merge conflict.* git checkout HEAD --"
+    for read in (files.read_json, files.check_no_conflict):
+        with pytest.raises(files.Damaged, match=said):
+            read(path)
+    path.write_text("a,b\n=======,<<<<<<<\n")
+    files.check_no_conflict(path)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644)])
+def test_who_may_read_a_file_is_what_the_umask_says(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        files.write_json(tmp_path / "weights.json", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "weights.json").stat().st_mode & 0o777 == mode
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
@@ -64,15 +109,16 @@ def test_what_cannot_be_written_says_what_to_do(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
-def test_a_full_disk_says_how_much_is_needed(tmp_path, monkeypatch):
-    def mkstemp(**_):
-        return os.open("/dev/full", os.O_WRONLY), str(tmp_path / "temporary")
+def test_a_full_disk_says_how_much_is_needed(tmp_path):
+    class Full(type(tmp_path)):
+        def open(self, mode):
+            super().open(mode).close()
+            return open("/dev/full", "wb")
 
-    (tmp_path / "temporary").write_text("")
-    monkeypatch.setattr(files.tempfile, "mkstemp", mkstemp)
     said = r"full\.npz cannot be written: No space left on device \(.* free, up to 8\.0 MB needed\)"
     with pytest.raises(files.Unwritable, match=said):
-        files.write_arrays(tmp_path / "full.npz", {"a": np.random.default_rng(0).random(10**6)})
+        arrays = {"a": np.random.default_rng(0).random(10**6)}
+        files.write_arrays(Full(tmp_path / "full.npz"), arrays)
     assert list(tmp_path.iterdir()) == []
 
 

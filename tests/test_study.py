@@ -10,7 +10,7 @@ import torch
 
 from helpers import study
 from helpers.cli import main
-from helpers.data import datasets
+from helpers.data import datasets, draws, files
 from helpers.metrics import measures
 from helpers.metrics.evaluation import EVALUATIONS, MEASURES, Measure
 from helpers.models import families, presets
@@ -177,7 +177,7 @@ def test_a_metric_that_is_no_number_fails_the_cell(monkeypatch):
 def test_roles_share_their_weights_and_draws(home):
     """A run on the same records under another role's name is the same run (defect D10)."""
     data = datasets.load("digits")
-    records = datasets.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
+    records = draws.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
     one, two = (compute.train_role(CELL, data, records) for _ in range(2))
     assert np.array_equal(one["images"], two["images"])
 
@@ -239,7 +239,7 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
         raise KeyboardInterrupt
 
     dataset = datasets.load("digits")
-    sets = datasets.neighbours(dataset, 10, generator=stream(0, "few-shot"))
+    sets = draws.neighbours(dataset, 10, generator=stream(0, "few-shot"))
     monkeypatch.setattr(compute, "train_role", watch)
     for role in ("full", "omitted"):
         with pytest.raises(KeyboardInterrupt):
@@ -251,7 +251,7 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
 
 def test_a_trained_model_comes_back_from_its_weights(home):
     digits = datasets.load("digits")
-    records = datasets.few_shot(digits, 10, generator=stream(0, "few-shot"))
+    records = draws.few_shot(digits, 10, generator=stream(0, "few-shot"))
     run = compute.train_role(CELL, digits, records)
     model = compute.trained_model(CELL, digits, run)
     images = model.sample(torch.from_numpy(run["labels"]), generator=stream(0, "samples"))
@@ -342,9 +342,9 @@ def test_a_measure_of_what_is_kept_is_added_to_a_collected_cell(home, monkeypatc
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("<<<<<<< HEAD\n", r"line 1 has the mark of a merge conflict, '<<<<<<< HEAD'"),
-        ("nonsense", "damaged"),
-        ("", "damaged|columns|line"),
+        ("<<<<<<< HEAD\n", "line 1: '<<<<<<< HEAD' is left of a merge conflict"),
+        ("nonsense", "is damaged: "),
+        ("", "is damaged: "),
     ],
 )
 def test_a_committed_file_that_cannot_be_read_is_named_and_left(
@@ -358,7 +358,7 @@ def test_a_committed_file_that_cannot_be_read_is_named_and_left(
     path.write_text(damage + (path.read_text() if damage[:1] == "<" else ""))
     kept = {p: p.read_bytes() for p in committed.rglob("*") if p.is_file()}
     for ask in (results.obtain, results.collect):
-        with pytest.raises(collected.Unreadable, match=rf"{name} cannot be used: .*({said})"):
+        with pytest.raises(files.Damaged, match=rf"{name}\W.*{said}.* git checkout HEAD -- "):
             ask([CELL])
     assert {p: p.read_bytes() for p in committed.rglob("*") if p.is_file()} == kept
 

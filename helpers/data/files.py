@@ -4,15 +4,17 @@ A folder's name is readable and ends in a hash of everything that decides the tr
 written under a temporary name and renamed, so a reader sees a whole file or none; a damaged file
 is removed with a warning and made again. Nothing is locked: two processes that compute the same
 cell write the same content. What a kill leaves of a write is removed by `sweep`.
+
+Only in the store is a damaged file removed: whatever lies elsewhere, such as a committed result,
+cannot be made again in an instant, so it is left as it is and one error names it.
 """
 
 import dataclasses
 import errno
 import hashlib
 import json
-import os
+import secrets
 import shutil
-import tempfile
 import time
 import warnings
 import zipfile
@@ -27,10 +29,16 @@ import numpy as np
 _LEFT_OVER_SECONDS = 3600  # a temporary file this old belongs to no writer
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")  # how lines of an unresolved merge start
+WEB_PAGE = "a web page (a proxy's sign-in page, perhaps)"
 
 
 class Unwritable(OSError):
     """The store cannot be written: it is full, read-only, or no folder."""
+
+
+class Damaged(ValueError):
+    """A file outside the store that cannot be read; it was left as it is."""
 
 
 def content_hash(*parts: Any) -> str:
@@ -77,25 +85,28 @@ def intact(path: Path, expected: str) -> bool:
 def atomic(path: Path, mode: str = "wb", size: int | None = None) -> Iterator[IO]:
     """Open a temporary file beside `path`; on success it takes its place, on failure it goes.
 
-    Raises `Unwritable`, saying what to do, if it cannot be written; `size` is how many bytes are
-    needed at most.
+    Who may read it is what the process's umask says. Raises `Unwritable`, saying what to do, if it
+    cannot be written; `size` is how many bytes are needed at most.
     """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(descriptor, mode) as file:
+            with fresh.open(mode.replace("w", "x")) as file:
                 yield file
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            fresh.replace(path)
         finally:
-            Path(name).unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
     except OSError as error:
-        raise Unwritable(_advice(path, error, size)) from error
+        raise unwritable(path, error, size) from error
+
+
+def unwritable(path: Path, error: OSError, size: int | None = None) -> Unwritable:
+    """What could not be written, why, and what to do; `size` in bytes."""
+    return Unwritable(_advice(path, error, size))
 
 
 def _advice(path: Path, error: OSError, size: int | None) -> str:
-    """What could not be written, why, and what to do."""
     reason = f"{path} cannot be written: {error.strerror or error}"
     if error.errno in _FULL:
         there = next(folder for folder in path.absolute().parents if folder.exists())
@@ -137,12 +148,16 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of an .npz, or `None` if it is absent or, with a warning, damaged."""
+    """The arrays of an .npz, or `None` if it is absent.
+
+    A damaged one is removed with a warning, and `None`, if it lies in the store; else it is left as
+    it is and `Damaged` is raised.
+    """
     return _read(path, _load_arrays)
 
 
 def read_json(path: Path) -> Any | None:
-    """The content of a JSON file, or `None` if it is absent or, with a warning, damaged."""
+    """The content of a JSON file, or `None` if it is absent; damaged ones as in `read_arrays`."""
     return _read(path, lambda path: json.loads(path.read_text()))
 
 
@@ -162,6 +177,24 @@ def memo(
     return kept
 
 
+def check_no_conflict(path: Path) -> None:
+    """Raise `Damaged`, naming the line, if a text file holds the marks of an unresolved merge."""
+    with path.open(errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            if line.startswith(_CONFLICT):
+                raise Damaged(
+                    f"{path}, line {number}: {line.strip()!r} is left of a merge conflict. Resolve "
+                    f"it, or take the committed file: git checkout HEAD -- {path}"
+                )
+
+
+def is_web_page(path: Path) -> bool:
+    """Whether the file starts as HTML does."""
+    with path.open("rb") as file:
+        start = file.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return start.startswith((b"<!doctype html", b"<html"))
+
+
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
@@ -173,9 +206,22 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any | None:
     try:
         return load(path)
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        if not _in_store(path):
+            check_no_conflict(path)
+            raise Damaged(
+                f"{path} is damaged ({error}) and was left as it is. If it is a committed file: "
+                f"git checkout HEAD -- {path}"
+            ) from error
         warnings.warn(f"{path} is damaged ({error}); it is made again", stacklevel=3)
         try:
             path.unlink(missing_ok=True)
         except OSError as failure:
-            raise Unwritable(_advice(path, failure, None)) from failure
+            raise unwritable(path, failure) from failure
         return None
+
+
+def _in_store(path: Path) -> bool:
+    """Whether a file is in the store, `runs` below the data folder: whatever is may be deleted."""
+    from . import assets
+
+    return path.resolve().is_relative_to((assets.root() / "runs").resolve())

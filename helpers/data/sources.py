@@ -1,8 +1,8 @@
-"""Grey 28x28 images as bytes: files of them, read into checked NumPy arrays.
+"""Files of images, read into checked NumPy arrays: archives, tables and MNIST's own format.
 
-Every reader returns uint8 images [N, 28, 28] and integer labels [N] under MedMNIST's names:
-`train_images`, `train_labels`, `test_images`, `test_labels`. This module knows file formats, not
-where files come from or what they are used for.
+Every reader returns a `Content`: uint8 images [N, S, S] (grey) or [N, S, S, 3] (colour) and class
+numbers [N] of both splits. This module knows file formats, not where files come from or what they
+are used for. Folders of image files are read in `folders`.
 """
 
 import gzip
@@ -10,79 +10,105 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-SIZE = 28  # pixels per side
-SPLITS = ("train", "test")
-KEYS = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels"))
+from . import files
+from .conversion import KEYS, SPLITS, Arrays, Content, convert
 
+if TYPE_CHECKING:  # PyTorch takes seconds to import, and reading files does not need it
+    from torch import Tensor
 
-def to_bytes(images: Tensor) -> np.ndarray:
-    """Images [N, 1, 28, 28] in [0, 1] as uint8 [N, 28, 28]."""
-    return (images[:, 0] * 255).round().byte().numpy()
+_KERAS = {"x_train": KEYS[0], "y_train": KEYS[1], "x_test": KEYS[2], "y_test": KEYS[3]}
+_DIGITS = tuple("0123456789")
 
 
-def from_bytes(pixels: np.ndarray) -> Tensor:
-    """Images uint8 [N, 28, 28] as float32 [N, 1, 28, 28] in [0, 1]."""
-    return torch.from_numpy(pixels).unsqueeze(1).float() / 255
+def to_bytes(images: "Tensor") -> np.ndarray:
+    """Images [N, 1 or 3, S, S] in [0, 1] as uint8 [N, S, S] (grey) or [N, S, S, 3] (colour)."""
+    pixels = images[:, 0] if images.shape[1] == 1 else images.movedim(1, 3)
+    return (pixels * 255).round().byte().numpy()
+
+
+def from_bytes(pixels: np.ndarray) -> "Tensor":
+    """Images uint8 [N, S, S] or [N, S, S, 3] as float32 [N, 1 or 3, S, S] in [0, 1]."""
+    import torch
+
+    images = torch.from_numpy(pixels)
+    images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1).contiguous()
+    return images.float() / 255
 
 
 def read_npz(
-    path: Path, n_classes: int | None = None, extras: Sequence[str] = ()
-) -> dict[str, np.ndarray]:
-    """The arrays of a MedMNIST-layout file; its labels may be [N, 1] and of any integer type.
+    path: Path,
+    classes: Sequence[str] | None = None,
+    shape: tuple[int, int, int] | None = None,
+    extras: Sequence[str] = (),
+) -> Content:
+    """A file in MedMNIST's layout, or in Keras's (x_train, y_train, x_test, y_test).
 
-    `extras` names arrays to return as well if they are there. Pickled objects are refused. Raises
-    `ValueError` naming the file and what is wrong with it, labels of `n_classes` or more included.
+    What arrays may be is said at `convert`, as is what happens without a test split. `extras` names
+    arrays to return as well if they are there. Pickled objects are refused. Raises `ValueError`
+    naming the file and what is wrong with it.
     """
     try:
-        with path.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is not an .npz archive")
-            missing = [key for key in KEYS if key not in archive]
-            if missing:
-                raise ValueError(f"it lacks {', '.join(missing)}")
-            arrays = {key: archive[key] for key in (*KEYS, *extras) if key in archive}
-        for split in SPLITS:
-            arrays[f"{split}_labels"] = _check_split(split, arrays, n_classes)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a usable data file: {error}") from error
-    return arrays
+        return convert(_arrays(path, extras), classes, shape)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{_unusable(path)} it is cut off or damaged ({error})") from error
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{_unusable(path)} {error}") from error
 
 
-def _check_split(split: str, arrays: dict[str, np.ndarray], n_classes: int | None) -> np.ndarray:
-    """The labels [N] of one split, after checking them and the images."""
-    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
+def _unusable(path: Path) -> str:
+    return f"{path} is not a usable data file:"
+
+
+def _arrays(path: Path, extras: Sequence[str]) -> Arrays:
+    """The wanted arrays of an archive by MedMNIST's names."""
+    if files.is_web_page(path):
+        raise ValueError(f"it is {files.WEB_PAGE}. Download it anew")
+    with path.open("rb") as stream:
+        start = stream.read(6)
+        if start[:2] != b"PK":
+            single = "a single array (.npy), " if start == b"\x93NUMPY" else ""
+            raise ValueError(f"it is {single}not an .npz archive")
+        stream.seek(0)
+        archive = np.load(stream, allow_pickle=False)
+        held = {_KERAS.get(key.lower(), key): key for key in archive.files}
+        needed = KEYS if {"test_images", "test_labels"} & set(held) else KEYS[:2]
+        if missing := [key for key in needed if key not in held]:
+            raise ValueError(
+                f"it lacks {', '.join(missing)}. It holds {', '.join(archive.files) or 'nothing'}; "
+                f"needed are {', '.join(KEYS)} (or {', '.join(_KERAS)}), or the two of train alone"
+            )
+        return {key: _array(archive, held[key]) for key in (*needed, *extras) if key in held}
+
+
+def _array(archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    try:
+        return archive[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
         raise ValueError(
-            f"{split}_images is {images.dtype} {list(images.shape)}; it must be uint8 [N, 28, 28]"
-        )
-    if labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
-        raise ValueError(
-            f"{split}_labels is {labels.dtype} {list(labels.shape)}; "
-            f"it must be integers [{len(images)}, 1], one per image"
-        )
-    if len(labels) == 0:
-        raise ValueError(f"{split}_images is empty")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or (n_classes is not None and high >= n_classes):
-        allowed = f"0 to {n_classes - 1}" if n_classes else "0 or more"
-        raise ValueError(f"{split}_labels has values from {low} to {high}; allowed: {allowed}")
-    return labels.reshape(-1)
+            f"{key} holds Python objects, which are not read since that may run code. Save it as "
+            "an array of numbers or of text: np.array(values.tolist())"
+        ) from error
 
 
-def read_mnist_table(path: Path, n_train: int = 60_000) -> dict[str, np.ndarray]:
+def read_mnist_table(path: Path, n_train: int = 60_000) -> Content:
     """MNIST as a table: a line per digit, 784 pixels and the label, the training split first."""
     table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     arrays = {}
     for split, rows in zip(SPLITS, (table[:n_train], table[n_train:]), strict=True):
-        arrays[f"{split}_images"] = rows[:, :-1].reshape(-1, SIZE, SIZE)
+        arrays[f"{split}_images"] = rows[:, :-1].reshape(-1, 28, 28)
         arrays[f"{split}_labels"] = rows[:, -1]
-    return arrays
+    return convert(arrays, _DIGITS)
+
+
+def read_mnist_files(*paths: Path) -> Content:
+    """MNIST's four official files, in the order of `KEYS`."""
+    return convert(dict(zip(KEYS, map(read_idx, paths), strict=True)), _DIGITS)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -90,7 +116,14 @@ def read_idx(path: Path) -> np.ndarray:
     content = gzip.decompress(path.read_bytes())
     ndim = content[3]
     shape = np.frombuffer(content, ">u4", count=ndim, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape).copy()
+
+
+def read_digits(path: Path) -> Content:
+    """scikit-learn's table of 1,797 digits, enlarged; all of them in both splits, to be cut."""
+    table = np.loadtxt(path, delimiter=",")
+    images, labels = enlarge_digits(table[:, :-1].reshape(-1, 8, 8)), table[:, -1].astype(np.int64)
+    return Content(dict(zip(KEYS, (images, labels) * 2, strict=True)), _DIGITS)
 
 
 def enlarge_digits(images: np.ndarray) -> np.ndarray:
@@ -106,10 +139,10 @@ def enlarge_digits(images: np.ndarray) -> np.ndarray:
 
 def _bilinear_weights() -> np.ndarray:
     """Linear interpolation from 8 to 28 pixels, edges aligned: integers [28, 8] in 14ths."""
-    rows = np.arange(SIZE)
+    rows = np.arange(28)
     position = np.clip(4 * rows - 5, 0, 14 * 7)  # in 14ths: (row + 1/2) * 8/28 - 1/2
     left = np.minimum(position // 14, 6)
-    weights = np.zeros((SIZE, 8), dtype=np.int64)
+    weights = np.zeros((28, 8), dtype=np.int64)
     weights[rows, left] = 14 * (left + 1) - position
     weights[rows, left + 1] = position - 14 * left
     return weights

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ..data.datasets import DATASETS
+from ..data.records import DATASETS
 from ..models.families import VARIANTS
 
 PRIVATE_PER_CLASS = 10  # images per class a generator is trained on

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import datasets
-from ..data.datasets import Dataset, Neighbours, Sample
+from ..data import draws
+from ..data.datasets import Dataset
+from ..data.draws import Neighbours, Sample
 from ..data.sources import to_bytes
 from ..models.presets import Training
 from ..randomness import generator as stream
@@ -80,14 +81,14 @@ class Subject:
     @functools.cached_property
     def holdout(self) -> Sample:
         """As many real images per class as there are synthetic ones, never trained on."""
-        return datasets.holdout(self.dataset, self.evaluation.per_class)
+        return draws.holdout(self.dataset, self.evaluation.per_class)
 
     @functools.cached_property
     def paper_training_set(self) -> Tensor:
         """The authors' real set: `per_class` training images per class, the private ones among
         them, filled up from the public pool. Their FID and ECDF compare with it (D13, D15)."""
         more = min(self.evaluation.per_class - PRIVATE_PER_CLASS, self.dataset.public_per_class)
-        pool = [datasets.public(self.dataset, more).images] if more > 0 else []
+        pool = [draws.public(self.dataset, more).images] if more > 0 else []
         return torch.cat([self.sets.full.images, *pool])
 
     def stream(self, purpose: str) -> torch.Generator:
@@ -245,7 +246,7 @@ _ABSENT, _ONE_OF_TEN = ("victim", "ablated"), ("full", "omitted")
 @functools.lru_cache(maxsize=4)
 def public_isomap(dataset: Dataset, evaluation: Evaluation) -> plane.Reducer:
     """Isomap to two dimensions, fitted on the data set's public pool (defect D12)."""
-    pool = datasets.public(dataset, dataset.public_per_class)
+    pool = draws.public(dataset, dataset.public_per_class)
     return plane.isomap(pool.images, n_neighbors=evaluation.isomap_neighbors)
 
 

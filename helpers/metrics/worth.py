@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..data import assets, datasets, files
+from ..data import assets, draws, files
 from ..data.datasets import Dataset
 from ..randomness import generator as stream
 from . import augmentation, robustness, utility
@@ -144,7 +144,7 @@ def _worth(
     if repeats > 1:
         metrics["accuracy_deviation"] = accuracies.std().item()  # over the classifier's seed
     if attack and evaluation.attacked:
-        images, labels, _ = datasets.holdout(dataset, evaluation.attacked)
+        images, labels, _ = draws.holdout(dataset, evaluation.attacked)
         metrics |= robustness.robustness(classifiers[0], images, labels)._asdict()
     suffix = f"_{name}" if name else ""
     return {f"{metric}{suffix}": value for metric, value in metrics.items()}, by_class.mean(dim=0)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from ..data import datasets
-from ..data.datasets import Dataset, Sample
+from ..data import draws
+from ..data.datasets import Dataset
+from ..data.draws import Sample
 
 
 def images(
@@ -30,7 +31,7 @@ def images(
     """
     counts = torch.bincount(labels, minlength=len(dataset.classes)).tolist()
     if name == "real":
-        private = datasets.few_shot(dataset, n_per_class, generator=generator).index
+        private = draws.few_shot(dataset, n_per_class, generator=generator).index
         return torch.cat(
             [_others(dataset, c, count, private, generator) for c, count in enumerate(counts)]
         )
@@ -42,7 +43,7 @@ def _others(
     dataset: Dataset, label: int, count: int, private: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Training images of a class that are not private; of the public pool only if there is need."""
-    pool = datasets.public(dataset, dataset.public_per_class).index
+    pool = draws.public(dataset, dataset.public_per_class).index
     rows = torch.nonzero(dataset.train_labels == label).flatten()
     rows = rows[~torch.isin(rows, private)]
     if count > len(rows):

@@ -8,7 +8,7 @@ there. They are kept beside the collected results, and reading them needs no dat
 import numpy as np
 import torch
 
-from ..data import datasets, files
+from ..data import datasets, draws, files
 from ..data.datasets import Dataset
 from ..data.sources import from_bytes, to_bytes
 from ..metrics import utility
@@ -47,7 +47,7 @@ def _make(cell: Cell) -> dict[str, np.ndarray]:
     model = compute.trained_model(cell, dataset, run)
     first = torch.arange(len(dataset.classes))
     private = sets.full.images[_first_of_each(sets.full.labels)]
-    unseen = datasets.holdout(dataset, 1).images
+    unseen = draws.holdout(dataset, 1).images
     exhibits = {"private": to_bytes(private), "unseen": to_bytes(unseen)}
     if isinstance(model, VAE):
         for name, images in (("private", private), ("unseen", unseen)):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import assets, files
+from ..data.files import Damaged
 from . import store
 from .cell import Cell
 
@@ -28,10 +29,6 @@ COLUMNS = (*(field.name for field in fields(Cell)), "metric", "value")
 PROVENANCE = ("key", "core_seconds", "training_core_seconds", "images_per_second")
 
 Row = tuple[str, str, str, float, int, str]  # the fields of a cell
-
-
-class Unreadable(OSError):
-    """A collected file that cannot be read; it is left as it is."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def stem(name: str, checksum: str, primary: str) -> str:
 def read(root: Path, name: str, checksum: str = "") -> Collected:
     """What is collected of a data set: of the images of `checksum`, else of the main ones.
 
-    Raises `Unreadable` for a file that is damaged, naming it, its line and what to do.
+    Raises `files.Damaged` for a file that is damaged, naming it, its line and what to do.
     """
     main = _read(root, name, _stamp(root, name))
     other = stem(name, checksum, main.checksum)
@@ -115,7 +112,7 @@ def _read(root: Path, name: str, stamp: tuple) -> Collected:
         return Collected(table, {}, {})
     try:
         return Collected(table, _provenance(about), dict(_rows(table)))
-    except Unreadable as error:
+    except Damaged as error:
         if not root.is_relative_to(store.runs_root()):
             raise
         warnings.warn(f"{error}; it is made again", stacklevel=3)
@@ -128,7 +125,7 @@ def _provenance(path: Path) -> dict[str, Any]:
         content = json.loads(text)
         content["data"]["checksum"], content["cells"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, f"it is damaged ({error})") from None
+        raise _damaged(path, str(error)) from None
     return content
 
 
@@ -143,28 +140,25 @@ def _rows(path: Path) -> Iterator[tuple[Row, dict[str, float]]]:
             row = dataset, model, arm, float(sigma), int(seed), scale
             rows.setdefault(row, {})[metric] = float(value)
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise _unreadable(path, f"line {reader.line_num} is damaged ({error})") from None
+        raise _damaged(path, f"line {reader.line_num}: {error}") from None
     return iter(rows.items())
 
 
 def _text(path: Path) -> str:
     """The file's text, if no merge has left its marks in it."""
     try:
-        text = path.read_text()
+        files.check_no_conflict(path)
+        return path.read_text()
     except FileNotFoundError:
-        raise _unreadable(path, "it is missing") from None
+        raise _damaged(path, "it is missing") from None
     except UnicodeDecodeError as error:
-        raise _unreadable(path, f"it is damaged ({error})") from None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
-            raise _unreadable(path, f"line {number} has the mark of a merge conflict, {line!r}")
-    return text
+        raise _damaged(path, str(error)) from None
 
 
-def _unreadable(path: Path, why: str) -> Unreadable:
-    return Unreadable(
-        f"{path} cannot be used: {why}. It is left as it is; mend it, or take the committed one "
-        f"back with: git checkout -- {path}"
+def _damaged(path: Path, why: str) -> Damaged:
+    return Damaged(
+        f"{path} is damaged: {why}. It is left as it is; mend it, or take the committed file: "
+        f"git checkout HEAD -- {path}"
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import datasets, files
-from ..data.datasets import Dataset, Neighbours, Sample
+from ..data import datasets, draws, files
+from ..data.datasets import Dataset
+from ..data.draws import Neighbours, Sample
 from ..data.sources import from_bytes, to_bytes
 from ..metrics import attacks, measures
 from ..metrics.evaluation import EVALUATIONS, MEASURES, PRIVATE_PER_CLASS, Evaluation
@@ -76,7 +77,7 @@ def full_run(cell: Cell, *, device: str = "auto") -> tuple[dict[str, np.ndarray]
 
 def _neighbours(cell: Cell, dataset: Dataset) -> Neighbours:
     drawn = stream(cell.seed, "few-shot")
-    return datasets.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
+    return draws.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
 
 
 # Trainings
@@ -199,7 +200,7 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
 
     def losses() -> measures.Losses:
         model = trained_model(cell, dataset, runs["full"])
-        holdout = datasets.holdout(dataset, how["evaluation"].per_class)
+        holdout = draws.holdout(dataset, how["evaluation"].per_class)
         groups = [(group.images, group.labels) for group in (sets.full, holdout)]
         return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
 
@@ -225,7 +226,7 @@ def private(cell: Cell, dataset: Dataset) -> measures.Private:
 
 def reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
     """A few real images per class, and the public pool on its own Isomap plane."""
-    pool = datasets.public(dataset, dataset.public_per_class)
+    pool = draws.public(dataset, dataset.public_per_class)
     reducer = measures.public_isomap(dataset, EVALUATIONS[scale])
     images = to_bytes(pool.images)
     shown = [

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..data.datasets import Sample
+from ..data.draws import Sample
 from ..models import presets
 from ..models.interface import Generative
 from ..randomness import generator as stream

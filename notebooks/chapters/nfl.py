@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from helpers.data.datasets import DATASETS
+from helpers.data.records import DATASETS
 from helpers.models.families import FAMILIES, REFERENCES
 from helpers.study import results
 from helpers.study.results import Results

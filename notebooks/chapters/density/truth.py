@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.data import datasets
+from helpers.data import datasets, draws
 from helpers.data.checks import check_images
 from helpers.randomness import generator as stream
 
@@ -49,12 +49,12 @@ def scene(dataset: str, seed: int, *, fitted: int, unseen: int, clean: int, plan
     """The scene of a data set (`fitted` images per class) or of `BLOBS` (10 times `fitted`).
 
     `unseen`, `clean` and `planted` are numbers of images, or as many as there are. Smaller fitted
-    sets are part of larger ones. Raises `ValueError` as `datasets.few_shot` does.
+    sets are part of larger ones. Raises `ValueError` as `draws.few_shot` does.
     """
     if dataset == BLOBS:
         return _blobs(seed, fitted=10 * fitted, unseen=unseen, clean=clean, planted=planted)
     data = datasets.load(dataset)
-    drawn = datasets.few_shot(data, fitted + 1, generator=stream(seed, "density/fitted"))
+    drawn = draws.few_shot(data, fitted + 1, generator=stream(seed, "density/fitted"))
     # Of each class the last drawn is left out of the fit; that of the query class is the query.
     place = torch.arange(len(drawn.labels)) % (fitted + 1)
     query = (place == fitted) & (drawn.labels == data.query_class)

@@ -10,7 +10,7 @@ import torch
 from chapters import nfl
 from chapters.nfl import DATA_TITLES as DATASETS
 from chapters.nfl import MODEL_TITLES as MODELS
-from helpers.data.datasets import Sample
+from helpers.data.draws import Sample
 from helpers.models import families, networks
 from helpers.models.gan import LossGapSchedule
 from helpers.randomness import generator as stream

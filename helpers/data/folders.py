@@ -1,0 +1,173 @@
+"""Folders of class folders with image files, read into checked NumPy arrays.
+
+`<folder>/<class>/*.png`, or `<folder>/train/<class>/` and `<folder>/test/<class>/`. Whatever their
+size, images become square: the largest square in the middle is cut out, then resized to `size` by
+Lanczos (Pillow's, which widens its window when it shrinks); an image of that size stays as it is.
+Before that, each image is turned as its EXIF says, laid on white where it is transparent, brought
+from palette, CMYK and the like to RGB, and from 16 bits to 8 (0 to 65,535 is 0 to 255).
+"""
+
+import struct
+import unicodedata
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from . import files
+from .conversion import SIZES, SPLITS, Content, convert
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind
+# What Pillow raises for a file that is cut off, damaged or none of its own.
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
+
+
+def read_folder(
+    folder: Path,
+    classes: Sequence[str] | None = None,
+    *,
+    size: int = 28,
+    channels: int | None = None,
+) -> Content:
+    """All images of the class folders as uint8 [N, size, size] or [N, size, size, 3].
+
+    `classes` names the class folders in the order of their numbers and leaves out others; without
+    it all of them, by name. `channels` is 1 or 3; without it images are colour if the channels of
+    any image differ, else grey. Colour becomes grey by Rec. 601 luma. Without folders `train` and
+    `test`, a fifth of each class becomes the test split, by a hash of the file names. Hidden files
+    are left out; other files that are no images too, which the note says.
+
+    Raises `ValueError` naming the file that cannot be read as an image, or what is wrong with the
+    folder.
+    """
+    if size not in SIZES:
+        allowed = f"a multiple of 4 from {SIZES[0]} to {SIZES[-1]}"
+        raise ValueError(f"size is {size!r}; it must be {allowed}")
+    splits = _splits(folder)
+    names = tuple(classes or (_name(path) for path in _inside(splits[0])))
+    arrays, keys, ignored, colour = {}, [], Counter(), channels == 3
+    for split, place in zip(SPLITS, splits, strict=False):
+        paths, labels = _listed(place, names, ignored)
+        images = [read_image(path, size) for path in paths]
+        colour = colour or (channels is None and any(map(_is_colour, images)))
+        arrays |= {f"{split}_images": images, f"{split}_labels": np.array(labels)}
+        keys = keys or [_name(path).encode() for path in paths]
+    for split in SPLITS[: len(splits)]:
+        converted = (image.convert("RGB" if colour else "L") for image in arrays[f"{split}_images"])
+        arrays[f"{split}_images"] = np.stack([np.asarray(image) for image in converted])
+    try:
+        content = convert(arrays, names, keys=keys)
+    except ValueError as error:
+        raise ValueError(f"{folder} is not a usable folder of images: {error}") from error
+    others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(ignored.items()))
+    left_out = f"Left out, being no images: {others}." if others else ""
+    return Content(content.arrays, names, " ".join(filter(None, (content.note, left_out))))
+
+
+def read_image(path: Path, size: int) -> Image.Image:
+    """One image file as a grey ("L") or "RGB" image of `size` x `size`; see the module.
+
+    Raises `ValueError` naming the file if it cannot be read as a single image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large images, and of metadata nobody uses
+            with Image.open(path) as opened:
+                if opened.format == "TIFF" and opened.n_frames > 1:
+                    raise ValueError(f"it has {opened.n_frames} pages, not a single image")
+                opened.load()
+                image = _eight_bits(ImageOps.exif_transpose(opened))
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        reason = "no image of a known kind" if isinstance(error, UnidentifiedImageError) else error
+        if files.is_web_page(path):
+            reason = f"it is {files.WEB_PAGE}"
+        raise ValueError(
+            f"{path} cannot be read as an image: {reason}. Replace or remove it"
+        ) from error
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image in mode "L" or "RGB"."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, of which no range is known")
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65_535:
+            raise ValueError(f"pixels range over [{values.min()}, {values.max()}], not 16 bits")
+        return Image.fromarray(np.round(values / 257).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _is_colour(image: Image.Image) -> bool:
+    if image.mode == "L":
+        return False
+    pixels = np.asarray(image)
+    return bool((pixels != pixels[..., :1]).any())
+
+
+def _splits(folder: Path) -> list[Path]:
+    """The folder itself, or its folders `train` and, if it is there, `test`."""
+    inside = {path.name.lower(): path for path in _inside(folder)}
+    if "train" not in inside or not set(inside) <= {"train", "test", "val", "valid", "validation"}:
+        return [folder]
+    return [inside[split] for split in SPLITS if split in inside]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted by name; hidden ones are left out."""
+    folders = (path for path in folder.iterdir() if path.is_dir() and not _is_clutter(path))
+    return sorted(folders, key=_name)
+
+
+def _listed(
+    folder: Path, classes: Sequence[str], ignored: Counter[str]
+) -> tuple[list[Path], list[int]]:
+    """The image files of the class folders, sorted by class and name, and their class numbers.
+
+    Counts what else is there in `ignored`.
+    """
+    there = {_name(path): path for path in _inside(folder)}
+    absent = [name for name in classes if name not in there]
+    if absent or len(classes) < 2:
+        wanted = f"lacks {', '.join(absent)}" if absent else "needs two class folders or more"
+        raise ValueError(f"{folder} {wanted}; there are: {', '.join(there) or 'none'}")
+    paths, labels = [], []
+    for label, name in enumerate(classes):
+        images = list(_images(there[name], ignored))
+        if not images:
+            raise ValueError(f"{there[name]} holds no image; read are {', '.join(SUFFIXES)}")
+        paths += images
+        labels += [label] * len(images)
+    return paths, labels
+
+
+def _images(folder: Path, ignored: Counter[str]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir(), key=_name):
+        if _is_clutter(path):
+            continue
+        if path.is_dir() or path.suffix.lower() not in SUFFIXES:
+            ignored["folders" if path.is_dir() else path.suffix.lower() or "without suffix"] += 1
+        else:
+            yield path
+
+
+def _name(path: Path) -> str:
+    """A file's name in one spelling: some systems write an accent as a sign of its own."""
+    return unicodedata.normalize("NFC", path.name)
+
+
+def _is_clutter(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _CLUTTER
