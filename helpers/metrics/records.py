@@ -198,3 +198,10 @@ def record(name: str) -> Metric:
         near = difflib.get_close_matches(name, METRICS, n=3) or METRICS
         raise ValueError(f"metric {name!r} has no record; there are {', '.join(near)}")
     return METRICS[name]
+
+
+def direction(name: str) -> int:
+    """+1 if more of a metric is better, -1 if less is; `ValueError` if neither says anything."""
+    if not (better := record(name).better):
+        raise ValueError(f"metric {name!r} has no better direction; name one that has")
+    return better

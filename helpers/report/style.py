@@ -15,10 +15,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..metrics.statistics import Interval
-from ..models.families import FAMILIES, REFERENCES, VARIANTS
+from ..models.families import FAMILIES, REFERENCES, VARIANTS, family_of
+from ..study.cell import Cell
 
-COLOURS = {name: to_rgb(family.colour) for name, family in FAMILIES.items()}
-MARKERS = {name: family.marker for name, family in FAMILIES.items()}
+_FAMILY = {name: FAMILIES[family_of(name)] for name in [*FAMILIES, *VARIANTS]}
+COLOURS = {name: to_rgb(family.colour) for name, family in _FAMILY.items()}
+MARKERS = {name: family.marker for name, family in _FAMILY.items()}
+TITLES = {name: name for name in VARIANTS} | {name: f.title for name, f in FAMILIES.items()}
 
 
 def style() -> None:
@@ -60,6 +63,11 @@ def ordered(models: Iterable[str]) -> list[str]:
     return sorted(set(models), key=lambda name: (places.get(name, len(places)), name))
 
 
+def trained(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trained models: all but the reference generators."""
+    return frame[~frame["model"].isin(REFERENCES)]
+
+
 def level(arm: str, sigma: float) -> str:
     """How an arm is written on an axis: "sgd", "clipped" or the noise multiplier."""
     return f"{sigma:g}" if arm == "dp" else arm
@@ -81,3 +89,8 @@ def with_level(frame: pd.DataFrame) -> pd.DataFrame:
 def written(level: str) -> str:
     """A level in a title: "sgd", "clipped" or "σ = 0.1"."""
     return level if level.isalpha() else f"σ = {level}"
+
+
+def title(cell: Cell) -> str:
+    """A cell's level in a title."""
+    return written(level(cell.arm, cell.sigma))
