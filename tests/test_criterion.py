@@ -53,7 +53,7 @@ def tidy(cells, seeds=(0,), references=REFERENCES, **extra):
             rows += [about | dict(metric=m, value=v) for m, v in named.items()]
         for model, values in references.items():
             about = dict(dataset="x", model=model, arm="none", sigma=0.0, seed=seed)
-            named = dict(zip(METRICS, values, strict=True))
+            named = dict(zip(criterion.HEADLINE, values, strict=True))
             rows += [about | dict(scale="compact", metric=m, value=v) for m, v in named.items()]
     return pd.DataFrame(rows)
 
