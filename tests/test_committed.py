@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chapters.dataset import answers as answers_of
 from chapters.nfl import DATA_TITLES, MODEL_TITLES
 from helpers import study
 from helpers.models.families import VARIANTS
@@ -112,16 +113,14 @@ def test_a_chapter_finds_its_whole_grid(chapter, monkeypatch):
 
 def test_numbers_in_the_prose_are_those_of_the_table(chapter):
     name, notebook, grid = chapter
-    expected = {
-        f"{name}_{key}": value for key, value in tables.answers(results.obtain(grid)).items()
-    }
+    expected = {f"{name}_{key}": value for key, value in answers_of(results.obtain(grid)).items()}
     assert len(expected) > 20
     assert glued(notebook) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_readme_has_the_numbers_of_the_chapter(chapter):
     name, _, grid = chapter
-    answers = tables.answers(results.obtain(grid))
+    answers = answers_of(results.obtain(grid))
     readme = (ROOT / "README.md").read_text()
     for model, written in MODEL_TITLES.items():
         cells = [f"{DATA_TITLES[name]} ({answers['seeds']:.0f})", written]

@@ -14,8 +14,9 @@ from chapters.criterion import answers as criterion_answers
 from chapters.criterion import demands
 from chapters.criterion import figures as criterion_figures
 from chapters.criterion import tables as criterion_tables
+from helpers.metrics.records import METRICS, direction
+from helpers.report import scores
 
-METRICS = ("fid", "accuracy", "mia_auc")
 REFERENCES = {  # fid, accuracy and mia_auc of each
     "real": (10.0, 0.9, 0.45),
     "means": (210.0, 0.7, 0.6),
@@ -30,9 +31,9 @@ CELLS = {  # scores: fidelity, utility and privacy
 }
 
 
-def metrics_of(scores):
+def metrics_of(wanted):
     """Metrics with these scores between the anchors above, a ceiling of 0.8 and five classes."""
-    fidelity, utility, privacy = scores
+    fidelity, utility, privacy = wanted
     return 210 - 200 * fidelity, 0.2 + 0.6 * utility, 1 - 0.55 * privacy
 
 
@@ -44,7 +45,7 @@ def tidy(cells, seeds=(0,), references=REFERENCES, **extra):
             dp = not isinstance(level, str)
             about = dict(dataset="x", model=model, seed=seed, scale="compact")
             about |= dict(arm="dp" if dp else level, sigma=level if dp else 0.0)
-            named = dict(zip(METRICS, metrics_of(values), strict=True))
+            named = dict(zip(criterion.HEADLINE, metrics_of(values), strict=True))
             named["fid"] += 2.0 * seed
             named |= {"accuracy_real": 0.8, "epsilon_lower": 0.0} | extra
             if dp:
@@ -52,13 +53,13 @@ def tidy(cells, seeds=(0,), references=REFERENCES, **extra):
             rows += [about | dict(metric=m, value=v) for m, v in named.items()]
         for model, values in references.items():
             about = dict(dataset="x", model=model, arm="none", sigma=0.0, seed=seed)
-            named = dict(zip(METRICS, values, strict=True))
+            named = dict(zip(criterion.HEADLINE, values, strict=True))
             rows += [about | dict(scale="compact", metric=m, value=v) for m, v in named.items()]
     return pd.DataFrame(rows)
 
 
 def judged(cells=CELLS, **changes):
-    return criterion.block("x", tidy(cells, **changes), classes=5)
+    return scores.block("x", tidy(cells, **changes), classes=5)
 
 
 def by_cell(some, values):
@@ -85,27 +86,30 @@ def test_beyond_an_anchor_a_score_is_cut_off():
 @pytest.mark.parametrize(("metric", "direction"), [("fid", -1), ("accuracy", 1), ("mia_auc", -1)])
 def test_a_better_metric_has_a_higher_score(metric, direction):
     some = judged({("vae", level): (score,) * 3 for level, score in ((0.1, 0.2), (0.2, 0.4))})
-    values, scores = criterion.values(some, metric), criterion.scores(some, metric)
+    values, found = scores.values(some, metric), criterion.score(some, metric)
     assert direction * (values[1, 0] - values[0, 0]) > 0
-    assert scores[1, 0] > scores[0, 0]
+    assert found[1, 0] > found[0, 0]
 
 
 def test_every_yardstick_of_the_committed_results_holds_at_its_own_anchors():
+    anchored = [name for name, metric in METRICS.items() if metric.zero is not None]
+    assert len(anchored) > 7
     for some in criterion.judge(["mnist"], "compact").values():
-        for yard in criterion.YARDSTICKS.values():
-            ends = [criterion.anchor(some, yard.metric, end) for end in (yard.zero, yard.one)]
-            assert (criterion.sign(yard.metric) * (ends[1] - ends[0]) > 0).all(), yard
+        for name in anchored:
+            known = METRICS[name]
+            zero, one = (scores.anchor(some, name, end) for end in (known.zero, known.one))
+            assert (direction(name) * (one - zero) > 0).all(), name
 
 
 def test_an_anchor_is_taken_of_the_same_seed_else_of_the_mean():
     frame = tidy(CELLS, seeds=(0, 1))
     real = (frame["model"] == "real") & (frame["metric"] == "fid")
     frame.loc[real, "value"] = [10.0, 14.0]
-    assert criterion.anchor(criterion.block("x", frame, 5), "fid", "real").tolist() == [10, 14]
+    assert scores.anchor(scores.block("x", frame, 5), "fid", "real").tolist() == [10, 14]
     fewer = frame[~(real & (frame["seed"] == 1))]
-    assert criterion.anchor(criterion.block("x", fewer, 5), "fid", "real").tolist() == [10, 10]
-    assert criterion_tables.thin(criterion.block("x", fewer, 5)) == []
-    none = criterion.block("x", frame[(frame["model"] != "real") | (frame["seed"] == 0)], 5)
+    assert scores.anchor(scores.block("x", fewer, 5), "fid", "real").tolist() == [10, 10]
+    assert criterion_tables.thin(scores.block("x", fewer, 5)) == []
+    none = scores.block("x", frame[(frame["model"] != "real") | (frame["seed"] == 0)], 5)
     assert criterion_tables.thin(none) == ["real: 1 of 2 seeds"]
     table = criterion_tables.basis(["x"], {"x": none})
     assert table.iloc[0, -1] == "real: 1 of 2 seeds"
@@ -124,11 +128,11 @@ def test_a_missing_or_useless_anchor_is_named_and_the_data_set_not_scored():
 
 
 def test_the_formal_score_is_what_the_best_attack_leaves():
-    assert criterion.formal_score(np.array([0.0]), 0.0) == [1]
-    assert criterion.formal_score(np.array([np.inf, np.nan, 2000.0]), 1e-3).tolist() == [0, 0, 0]
+    assert scores.formal_score(np.array([0.0]), 0.0) == [1]
+    assert scores.formal_score(np.array([np.inf, np.nan, 2000.0]), 1e-3).tolist() == [0, 0, 0]
     # Randomised response is the worst case of pure epsilon: TPR - FPR = (e^eps - 1) / (e^eps + 1).
     truthful = math.e / (1 + math.e)
-    assert criterion.formal_score(np.array([1.0]), 0.0)[0] == pytest.approx(2 * (1 - truthful))
+    assert scores.formal_score(np.array([1.0]), 0.0)[0] == pytest.approx(2 * (1 - truthful))
 
 
 # The criterion
@@ -278,13 +282,13 @@ def test_how_often_a_cell_is_on_the_front():
 def test_only_cells_with_the_same_seeds_are_compared():
     frame = tidy(CELLS, seeds=(0, 1, 2))
     late = (frame["model"] == "gan") & (frame["seed"] > 0)
-    some = criterion.block("x", frame[~late], 5)
+    some = scores.block("x", frame[~late], 5)
     assert some.seeds == [0, 1, 2] and len(some.cells) == 3
     assert some.excluded == [("gan", "sgd"), ("gan", "0.1")]
     one = (frame["seed"] == 0) | ((frame["model"] == "vae") & (frame["seed"] == 1))
-    assert criterion.block("x", frame[one], 5).seeds == [0]
+    assert scores.block("x", frame[one], 5).seeds == [0]
     with pytest.raises(ValueError, match="no trained cell"):
-        criterion.block("x", frame[frame["model"] == "real"], 5)
+        scores.block("x", frame[frame["model"] == "real"], 5)
 
 
 def test_one_seed_leaves_everything_uncertain():
@@ -346,7 +350,7 @@ def test_the_null_cannot_be_decided_with_one_seed():
     null = demands.Demand("null", 2, "null")
     assert demands.met(judged(), null) is None and demands.read_off(judged(), null) is None
     frame = tidy({("vae", "sgd"): (0.5, 0.5, 1.0), ("gan", "sgd"): (0.5, 0.5, 0.5)}, (0, 1, 2))
-    assert demands.met(criterion.block("x", frame, 5), null).tolist() == [True, False]
+    assert demands.met(scores.block("x", frame, 5), null).tolist() == [True, False]
 
 
 # What is committed

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from helpers import study
-from helpers.report import figures, pictures
+from helpers.report import figures, pictures, style
 from helpers.study import results
 from helpers.study.cell import LEVELS, MODELS
 
@@ -65,7 +65,7 @@ def test_labels_below_an_axis_do_not_touch(columns, monkeypatch):
     monkeypatch.delenv("NFL_HOME", raising=False)
     cells = study.grid("mnist", MODELS, LEVELS, [0], "compact")
     with plt.rc_context():
-        figures.style()
+        style.style()
         figure = figures.curves(results.obtain(cells), ["fid"] * columns, columns=columns)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()

@@ -5,52 +5,31 @@ seeds.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..models.families import FAMILIES
-from ..study.compute import Cell
+from ..metrics.records import record
+from ..study.cell import Cell
 from ..study.results import Results
 from ..training import accounting
 from . import tables
-
-MODELS = {name: family.title for name, family in FAMILIES.items()}
-COLOURS = {name: to_rgb(family.colour) for name, family in FAMILIES.items()}
-MARKERS = {name: family.marker for name, family in FAMILIES.items()}
-LABELS = {
-    "fid": "FID (Inception) ↓",
-    "fd_lite0": "Fréchet distance (Lite0) ↓",
-    "is_lite0": "Inception Score (by Lite0) ↑",
-    "epsilon_hat": "empirical ε̂ at the query ↓",
-    "accuracy": "TSTR accuracy ↑",
-    "conditional_consistency": "shows the asked class ↑",
-    "recall": "recall ↑",
-    "coverage": "coverage ↑",
-    "ecdf_ks": "KS distance of the ECDFs ↓",
-    "ecdf_w1": "W₁ / median hold-out distance ↓",
-    "ecdf_area_paper": "area, authors' form ↓",
-}
-
-
-def style() -> None:
-    """The look of figures, and tables with their texts whole: set once at the top of a notebook."""
-    pd.set_option("display.max_colwidth", None)
-    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.9)
-    plt.rcParams.update({"figure.dpi": 100, "savefig.dpi": 120, "axes.titlesize": 11})
-
-
-def panels(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> tuple[Figure, Any]:
-    """A figure with its axes [rows, columns]; pyplot forgets it, so a notebook shows it once."""
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    plt.close(figure)
-    return figure, axes
+from .style import (
+    COLOURS,
+    MARKERS,
+    TITLES,
+    level,
+    levels,
+    ordered,
+    panels,
+    title,
+    trained,
+    with_level,
+    written,
+)
 
 
 def plane(results: Results) -> Figure:
@@ -108,19 +87,18 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
         axis.axhline(floor.item(), color="0.3", linestyle="-.", linewidth=1)
         if floor.item() > 0:  # at 0 the curves end there too
             axis.text(0, floor.item(), "other real images", va="bottom", fontsize=8)
-    frame = frame[frame["model"].isin(MODELS)]
-    names = tables.levels(frame)
-    for model in (m for m in MODELS if m in set(table["model"])):
+    names, table = levels(trained(frame)), trained(table)
+    for model in ordered(table["model"]):
         group = table[table["model"] == model]
         at = [names.index(name) for name in group["level"]]
         axis.plot(
-            at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=MODELS[model]
+            at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=TITLES[model]
         )
         axis.fill_between(at, group["low"], group["high"], color=COLOURS[model], alpha=0.2)
-    axis.set(title=LABELS.get(metric, metric), xlabel="noise multiplier σ")
-    ticks = [_tick(frame, name) for name in names]
+    axis.set(title=record(metric).title, xlabel="noise multiplier σ")
+    ticks = [_tick(trained(frame), name) for name in names]
     axis.set_xticks(range(len(names)), ticks, fontsize=8)
-    means = pd.concat([table[table["model"].isin(MODELS)]["mean"], floor])
+    means = pd.concat([table["mean"], floor])
     if means.empty:  # the scale leaves this metric out
         return
     margin = 0.4 * max(np.ptp(means), 1e-9)  # a band of few seeds may leave the panel
@@ -161,7 +139,7 @@ def _accuracy_levels(axis: Axes, results: Results) -> None:
     axis.set_ylim(0, 1)
 
 
-def ecdf(results: Results, models: Sequence[str] = tuple(MODELS), *, seed: int = 0) -> Figure:
+def ecdf(results: Results, models: Sequence[str], *, seed: int = 0) -> Figure:
     """Distances to the nearest training image, a panel per model (NFL Fig. 11, 15, 17).
 
     Synthetic images have one curve per level, hold-out images the black one.
@@ -175,7 +153,7 @@ def ecdf(results: Results, models: Sequence[str] = tuple(MODELS), *, seed: int =
             axis.ecdf(distances, color=colours[title(cell)], label=title(cell))
         holdout = results.arrays(cells[0])["distances_holdout"]
         axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
-        axis.set(title=MODELS[model], xlabel="distance to the nearest training image")
+        axis.set(title=TITLES[model], xlabel="distance to the nearest training image")
     axes[0, 0].set_ylabel("share of images")
     axes[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -183,17 +161,11 @@ def ecdf(results: Results, models: Sequence[str] = tuple(MODELS), *, seed: int =
 
 def typical(results: Results) -> list[str]:
     """Levels that stand for the others: the least noise, and 0.2 or else the most there is."""
-    names = tables.levels(results.frame[results.frame["model"].isin(MODELS)])
+    names = levels(trained(results.frame))
     return list(dict.fromkeys([names[0], "0.2" if "0.2" in names else names[-1]]))
 
 
-def histograms(
-    results: Results,
-    models: Sequence[str] = tuple(MODELS),
-    *,
-    seed: int = 0,
-    bins: int = 30,
-) -> Figure:
+def histograms(results: Results, models: Sequence[str], *, seed: int = 0, bins: int = 30) -> Figure:
     """Where ablated and victim runs put their images on the plane, the query a cross (Fig. 8).
 
     At the `typical` levels. Counts per square, on one scale in a row; the part of the plane that
@@ -204,22 +176,20 @@ def histograms(
     shown = [(name, role) for name in typical(results) for role in ("ablated", "victim")]
     figure, axes = panels(len(models), len(shown), size=(2.4 * len(shown), 2.2 * len(models) + 0.4))
     for row, model in zip(axes, models, strict=True):
-        arrays = {
-            tables.level(c.arm, c.sigma): results.arrays(c) for c in cells_of(results, model, seed)
-        }
+        arrays = {level(c.arm, c.sigma): results.arrays(c) for c in cells_of(results, model, seed)}
         counts = [np.histogram2d(*arrays[n][f"points_{r}"].T, edges)[0] for n, r in shown]
         top = np.percentile(np.stack(counts), 99.5)
         for axis, (name, role), count in zip(row, shown, counts, strict=True):
             axis.pcolormesh(*edges, count.T, cmap="rocket_r", vmin=0, vmax=top)
             axis.plot(*arrays[name]["points_query"][0], "+", color="tab:cyan", ms=13, mew=2.5)
-            axis.set(title=f"{MODELS[model]}, {written(name)}: {role}", xticks=[], yticks=[])
+            axis.set(title=f"{TITLES[model]}, {written(name)}: {role}", xticks=[], yticks=[])
     return figure
 
 
 def _level_colours(results: Results) -> dict[str, tuple[float, ...]]:
     """A colour per level with noise, from little (dark) to much; grey without."""
-    frame = results.frame[results.frame["model"].isin(MODELS)]
-    noisy = [written(name) for name in tables.levels(frame) if not name.isalpha()]
+    names = levels(trained(results.frame))
+    noisy = [written(name) for name in names if not name.isalpha()]
     palette = dict(zip(noisy, sns.color_palette("viridis", len(noisy)), strict=True))
     return {"sgd": (0.45, 0.45, 0.45), "clipped": (0.7, 0.7, 0.7)} | palette
 
@@ -236,13 +206,13 @@ def coverage(results: Results, model: str, *, seed: int = 0) -> Figure:
     At the `typical` levels and, between them, clipped without noise.
     """
     names = {*typical(results), "clipped"}
-    cells = [c for c in cells_of(results, model, seed) if tables.level(c.arm, c.sigma) in names]
+    cells = [c for c in cells_of(results, model, seed) if level(c.arm, c.sigma) in names]
     figure, axes = panels(1, len(cells), size=(3.2 * len(cells), 3.2))
     public = results.reference()["points"]
     for axis, cell in zip(axes[0], cells, strict=True):
         axis.scatter(*public.T, s=6, color="0.75", label="public images")
         points = results.arrays(cell)["points_full"]
-        axis.scatter(*points.T, s=6, color=COLOURS[model], label=f"{MODELS[model]} images")
+        axis.scatter(*points.T, s=6, color=COLOURS[model], label=f"{TITLES[model]} images")
         axis.set(title=title(cell), xticks=[], yticks=[])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(
@@ -291,15 +261,14 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
 
     Colour is the model, shape the level. Better is up and to the left in both panels.
     """
+    index = ["model", "level", "seed"]
     wide = (
-        tables.with_level(results.frame)
-        .pivot_table(
-            index=["model", "level", "seed"], columns="metric", values="value", observed=True
-        )
+        with_level(trained(results.frame))
+        .pivot_table(index=index, columns="metric", values="value", observed=True)
         .reset_index()
     )
-    wide["model"] = wide["model"].map(MODELS)
-    colours = {MODELS[model]: colour for model, colour in COLOURS.items()}
+    colours = {TITLES[model]: COLOURS[model] for model in wide["model"]}
+    wide["model"] = wide["model"].map(TITLES)
     figure, ((left, right),) = panels(1, 2, size=(9, 3.8))
     for axis, x in ((left, fidelity), (right, "epsilon_hat")):
         sns.scatterplot(
@@ -313,7 +282,7 @@ def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
             ax=axis,
             legend=axis is right,
         )
-        axis.set(xlabel=LABELS[x], ylabel=LABELS["accuracy"])
+        axis.set(xlabel=record(x).title, ylabel=record("accuracy").title)
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
 
@@ -324,15 +293,5 @@ def cells_of(results: Results, model: str, seed: int) -> list[Cell]:
 
 
 def _ordered(results: Results) -> list[Cell]:
-    names = tables.levels(results.frame)
-    return sorted(results.cells, key=lambda c: names.index(tables.level(c.arm, c.sigma)))
-
-
-def title(cell: Cell) -> str:
-    """A cell's level in a title."""
-    return written(tables.level(cell.arm, cell.sigma))
-
-
-def written(level: str) -> str:
-    """A level in a title: "sgd", "clipped" or "σ = 0.1"."""
-    return level if level.isalpha() else f"σ = {level}"
+    names = levels(results.frame)
+    return sorted(results.cells, key=lambda c: names.index(level(c.arm, c.sigma)))

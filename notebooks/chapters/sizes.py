@@ -17,9 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chapters import nfl
+from helpers.metrics.records import record
 from helpers.models import networks
 from helpers.randomness import generator as stream
-from helpers.report import figures, tables
+from helpers.report.style import COLOURS, MARKERS, TITLES, number, panels
 
 FACTORS = {"1/4": "-quarter", "1": "", "4": "-4x", "16": "-16x"}  # the variants' suffixes
 
@@ -62,8 +63,8 @@ def means(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 def table(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """The same as text, with the number of seeds."""
     found = means(frame, metrics)
-    texts = {m: [f"{v:,.{tables.DIGITS.get(m, 3)}f}" for v in found[m]] for m in metrics}
-    index = found.index.set_levels([nfl.MODEL_TITLES[m] for m in found.index.levels[0]], level=0)
+    texts = {m: [number(value, record(m).digits) for value in found[m]] for m in metrics}
+    index = found.index.set_levels([TITLES[m] for m in found.index.levels[0]], level=0)
     seeds = with_size(frame).groupby(["family", "factor"], observed=True)["seed"].nunique()
     shown = pd.DataFrame(texts, index=index).assign(seeds=seeds.to_numpy())
     return shown.rename_axis(["model", "times the size"])
@@ -103,7 +104,7 @@ def split(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     quadruplings = {m: math.log(size, 4) for m, size in authors_sizes().items()}
     rows = {}
     for metric in metrics:
-        digits, changes = tables.DIGITS.get(metric, 3), steps(frame, metric).mean()
+        digits, changes = record(metric).digits, steps(frame, metric).mean()
         for first, second in itertools.combinations(at_one.index, 2):
             by_family = at_one.loc[first, metric] - at_one.loc[second, metric]
             between = quadruplings[first] - quadruplings[second]
@@ -111,8 +112,10 @@ def split(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
             if len(changes):
                 row["authors' sizes, all steps"] = changes.mean() * between
                 row["authors' sizes, last step"] = changes.iloc[-1] * between
-            pair = f"{nfl.MODEL_TITLES[first]} − {nfl.MODEL_TITLES[second]}"
-            rows[metric, pair] = {name: f"{value:+.{digits}f}" for name, value in row.items()}
+            pair = f"{TITLES[first]} − {TITLES[second]}"
+            rows[metric, pair] = {
+                name: number(value, digits, signed=True) for name, value in row.items()
+            }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "models"])
 
 
@@ -144,7 +147,7 @@ def answers(frame: pd.DataFrame) -> dict[str, float]:
 
 def figure(frame: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """Each metric against the number of noised parameters, one line per family."""
-    drawn, axes = figures.panels(1, len(metrics), size=(1 + 3.2 * len(metrics), 3.4))
+    drawn, axes = panels(1, len(metrics), size=(1 + 3.2 * len(metrics), 3.4))
     found = means(frame, ["noised_parameters", *metrics])
     for axis, metric in zip(axes[0], metrics, strict=True):
         _lines(axis, found, metric)
@@ -158,8 +161,8 @@ def _lines(axis: Axes, found: pd.DataFrame, metric: str) -> None:
         axis.plot(
             rows["noised_parameters"],
             rows[metric],
-            f"{figures.MARKERS[family]}-",
-            color=figures.COLOURS[family],
-            label=nfl.MODEL_TITLES[family],
+            f"{MARKERS[family]}-",
+            color=COLOURS[family],
+            label=TITLES[family],
         )
-    axis.set(xscale="log", xlabel="noised parameters", title=figures.LABELS.get(metric, metric))
+    axis.set(xscale="log", xlabel="noised parameters", title=record(metric).title)

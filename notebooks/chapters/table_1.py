@@ -11,18 +11,14 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from chapters import nfl
+from helpers.metrics.records import record
 from helpers.report.tables import intervals
 
 LEVELS = ("sgd", "0.1", "0.2", "0.3", "0.4")  # the first is the paper's sigma = 0
 
-# Our metrics in the authors' form. The Inception Score is by another network: see `fidelity`.
-COUNTERPART = {
-    "FID": "fid_paper",
-    "LPIPS": "lpips_paper",
-    "PSNR": "psnr_paper",
-    "IS": "is_lite0_paper",
-    "SSIM": "ssim_paper",
-}
+# Our metrics; they stand beside the paper's in the authors' form. The Inception Score is by another
+# network: see `fidelity`.
+METRICS = {"FID": "fid", "LPIPS": "lpips", "PSNR": "psnr", "IS": "is_lite0", "SSIM": "ssim"}
 
 TABLE_1 = {
     ("FID", "vae"): (27.97, 108.54, 137.97, 154.86, 169.04),
@@ -51,7 +47,7 @@ def beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows = {}
     for (metric, model), theirs in TABLE_1.items():
-        ours = intervals(frame, COUNTERPART[metric]).set_index(["model", "level"])["mean"]
+        ours = _means(frame, metric)
         digits = 1 if metric == "FID" else 2
         rows[metric, nfl.MODEL_TITLES[model]] = {
             name: f"{ours[model, name]:.{digits}f} | {value:.{digits}f}"
@@ -69,8 +65,8 @@ def orders_beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
     paper's; then the change from no noise to 0.4 of each model, "ours | paper".
     """
     rows = {}
-    for metric, counterpart in COUNTERPART.items():
-        found = intervals(frame, counterpart).set_index(["model", "level"])["mean"]
+    for metric in METRICS:
+        found = _means(frame, metric)
         theirs = [TABLE_1[metric, model] for model in nfl.MODEL_TITLES]
         ours = [
             [found.get((model, name), math.nan) for name in LEVELS] for model in nfl.MODEL_TITLES
@@ -82,6 +78,12 @@ def orders_beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
         for name, our, their in zip(nfl.MODEL_TITLES.values(), ours, theirs, strict=True):
             rows[metric][f"change, {name}"] = f"{_change(our)} | {_change(their)}"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+
+def _means(frame: pd.DataFrame, metric: str) -> pd.Series:
+    """Of the authors' form of a metric of the table, by model and level."""
+    ours = record(METRICS[metric]).authors
+    return intervals(frame, ours).set_index(["model", "level"])["mean"]
 
 
 def _change(values: Sequence[float]) -> str:

@@ -1,8 +1,7 @@
 """One criterion over fidelity, utility and privacy: what section 6 of No Free Lunch wishes for.
 
 The dimensions differ in domain, scale and order. Each metric is therefore read between two anchors
-that were measured, not between the best and worst competitor: 0 is what has nothing of the
-dimension (class means, chance, copies), 1 what has all of it (other real images, the ceiling). The
+that were measured, not between the best and worst competitor (`helpers.report.scores`). The
 weighted geometric mean of the three scores is the criterion. It is Nash's product: a zero cannot be
 bought back, the order does not depend on where 1 lies, and no third competitor changes it. Beside
 it stand the Pareto front and rank aggregation, which need no scale. Tables: `tables`.
@@ -10,23 +9,22 @@ it stand the Pareto front and rank aggregation, which need no scale. Tables: `ta
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.special import expit
 from scipy.stats import rankdata
 
 from chapters import nfl
+from helpers.metrics.records import Metric, direction, record
 from helpers.models.families import REFERENCES
-from helpers.report.tables import BETTER, levels, with_level
-from helpers.study import results
+from helpers.report import scores
+from helpers.report.scores import Judged
 
-DIMENSIONS = ("fidelity", "utility", "privacy")
 EQUAL = (1 / 3, 1 / 3, 1 / 3)
 HEADLINE = ("fid", "accuracy", "mia_auc")  # one yardstick per dimension
 FORMAL = "epsilon_1e-3"
+ROOT_FID = "root_fid"
 FEWEST = 3  # cells to compare
 VOTERS = {  # metrics whose orders are aggregated; the dimensions weigh the same
     "fidelity": ("fid", "fd_lite0", "precision", "recall"),
@@ -35,146 +33,32 @@ VOTERS = {  # metrics whose orders are aggregated; the dimensions weigh the same
 }
 
 
-@dataclass(frozen=True)
-class Yardstick:
-    """A metric with the anchors of its score.
-
-    An anchor is a reference generator, "chance", "ceiling" (the classifier on the private images
-    themselves) or a number. `power`: the score is linear in this power of the metric.
-    """
-
-    metric: str
-    zero: str | float
-    one: str | float
-    power: float = 1.0
-
-
-YARDSTICKS = {
-    "fid": Yardstick("fid", "means", "real"),
-    "root_fid": Yardstick("fid", "means", "real", power=0.5),  # a distance, FID is its square
-    "fd_lite0": Yardstick("fd_lite0", "means", "real"),
-    "recall": Yardstick("recall", "means", "real"),
-    "accuracy": Yardstick("accuracy", "chance", "ceiling"),
-    "mia_auc": Yardstick("mia_auc", "copies", "real"),
-    "mia_loss_auc": Yardstick("mia_loss_auc", 1.0, 0.5),  # references have no loss to attack
-    "epsilon_lower": Yardstick("epsilon_lower", "copies", "real"),
-    "epsilon_hat": Yardstick("epsilon_hat", "copies", "real"),
-}
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The cells of one data set that can be compared: all of them have the same seeds."""
-
-    dataset: str
-    frame: pd.DataFrame  # tidy, with `level`; all that is collected, references too
-    classes: int
-    cells: list[tuple[str, str]]  # model and level, the rows of every array
-    seeds: list[int]  # its columns
-    excluded: list[tuple[str, str]]  # cells that lack one of these seeds
-
-
 def judge(names: Sequence[str], scale: str) -> dict[str, Judged]:
     """What is collected of each data set, ready to compare; below `FEWEST` cells it is left out."""
     found = {}
-    for name in names:
-        some = results.available(name, scale)
-        if some is not None and not set(some.frame["model"]) <= set(REFERENCES):
-            found[name] = block(name, some.frame, len(some.reference()["classes"]))
+    for name, some in nfl.collected(names, scale).items():
+        if not set(some.frame["model"]) <= set(REFERENCES):
+            found[name] = scores.block(name, some.frame, len(some.reference()["classes"]))
     return {name: judged for name, judged in found.items() if len(judged.cells) >= FEWEST}
 
 
-def block(dataset: str, frame: pd.DataFrame, classes: int) -> Judged:
-    """The largest complete block of cells and seeds: a comparison is fair on the same seeds only.
-
-    Of blocks of one size that with more seeds. `ValueError` if there is no trained cell.
-    """
-    frame = with_level(frame)
-    order = {model: i for i, model in enumerate(nfl.MODELS)}
-    trained = frame[~frame["model"].isin(REFERENCES)]
-    have: dict[tuple[str, str], set[int]] = {}
-    for model, level, seed in trained[["model", "level", "seed"]].drop_duplicates().to_numpy():
-        have.setdefault((model, level), set()).add(int(seed))
-    if not have:
-        raise ValueError(f"no trained cell of {dataset}; run `python -m helpers study`")
-    names = levels(frame)
-    cells = sorted(have, key=lambda c: (order.get(c[0], len(order)), c[0], names.index(c[1])))
-    seeds = sorted(set().union(*have.values()))
-    subsets = [s for n in range(1, len(seeds) + 1) for s in itertools.combinations(seeds, n)]
-    whole = {s: [c for c in cells if have[c] >= set(s)] for s in subsets}
-    chosen = max(subsets, key=lambda s: (len(s) * len(whole[s]), len(s)))
-    rest = [cell for cell in cells if cell not in whole[chosen]]
-    return Judged(dataset, frame, classes, whole[chosen], list(chosen), rest)
+def yardstick(name: str) -> tuple[str, Metric]:
+    """The metric that is scored, and its record; `ROOT_FID` is FID's root, which is a distance."""
+    if name == ROOT_FID:
+        return "fid", replace(record("fid"), power=0.5)
+    return name, record(name)
 
 
-def values(judged: Judged, metric: str) -> np.ndarray:
-    """The metric of each cell and seed [C, S]; NaN where it is not there."""
-    rows = judged.frame[judged.frame["metric"] == metric]
-    wide = rows.astype({"level": str}).pivot(
-        index=["model", "level"], columns="seed", values="value"
-    )
-    index = pd.MultiIndex.from_tuples(judged.cells, names=["model", "level"])
-    return wide.reindex(index=index, columns=judged.seeds).to_numpy(float)
-
-
-def sign(metric: str) -> int:
-    """+1 if more of a metric is better, -1 if less is; `ValueError` if neither is known."""
-    if metric in BETTER[-1]:
-        return 1
-    if metric in BETTER[+1] or metric in YARDSTICKS or metric == FORMAL:
-        return -1
-    raise ValueError(f"{metric!r} has no better direction; name one of tables.BETTER")
-
-
-# Scores
-
-
-def anchor(judged: Judged, metric: str, name: str | float) -> np.ndarray:
-    """The anchor's value of the metric per seed [S].
-
-    Of the same seed, which has the same private images; else the mean over the seeds there are, and
-    NaN if there are none.
-    """
-    if isinstance(name, float):
-        return np.full(len(judged.seeds), name)
-    if name == "chance":
-        return np.full(len(judged.seeds), 1 / judged.classes)
-    frame = judged.frame
-    if name == "ceiling":
-        rows = frame[frame["metric"] == "accuracy_real"]
-    else:
-        rows = frame[(frame["model"] == name) & (frame["metric"] == metric)]
-    own = rows.groupby("seed")["value"].mean()
-    return own.reindex(judged.seeds).fillna(own.mean()).to_numpy(float)
-
-
-def scores(judged: Judged, name: str) -> np.ndarray:
-    """A yardstick's scores [C, S] in [0, 1]: 0 and 1 at its anchors, cut off beyond them.
-
-    NaN where an anchor is missing, or where the anchors do not lie apart in the right order.
-    `FORMAL` is scored by `formal_score`.
-    """
+def score(judged: Judged, name: str) -> np.ndarray:
+    """A yardstick's scores [C, S] in [0, 1]; `FORMAL` has no anchors, see `scores.formal_score`."""
     if name == FORMAL:
-        return formal_score(values(judged, FORMAL), 1e-3)
-    yard = YARDSTICKS[name]
-    ends = [anchor(judged, yard.metric, end) for end in (yard.zero, yard.one)]
-    zero, one = (end**yard.power for end in ends)
-    span = np.where(sign(yard.metric) * (one - zero) > 0, one - zero, np.nan)
-    return np.clip((values(judged, yard.metric) ** yard.power - zero) / span, 0, 1)
-
-
-def formal_score(epsilon: np.ndarray, delta: float) -> np.ndarray:
-    """What (epsilon, delta)-DP leaves of privacy against any attack, in [0, 1]; 0 for NaN or inf.
-
-    1 minus the greatest TPR - FPR that a membership attack can reach, (e^eps - 1 + 2 delta) /
-    (e^eps + 1): the corner of the region of Kairouz et al. 2015 (arXiv 1311.0776).
-    """
-    return 2 * (1 - delta) * expit(-np.nan_to_num(np.asarray(epsilon, float), nan=np.inf))
+        return scores.formal_score(scores.values(judged, FORMAL), 1e-3)
+    return scores.scores(judged, *yardstick(name))
 
 
 def profile(judged: Judged, names: Sequence[str] = HEADLINE) -> np.ndarray:
     """Scores [3, C, S] by one yardstick per dimension, in the order of `DIMENSIONS`."""
-    return np.stack([scores(judged, name) for name in names])
+    return np.stack([score(judged, name) for name in names])
 
 
 def combine(
@@ -201,7 +85,7 @@ def combine(
 
 def losses(judged: Judged, names: Sequence[str] = HEADLINE) -> np.ndarray:
     """The metrics themselves [D, C, S], turned so that less is better: no anchor is needed."""
-    return np.stack([-sign(name) * values(judged, name) for name in names])
+    return np.stack([-direction(name) * scores.values(judged, name) for name in names])
 
 
 def front(points: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from helpers.report import scores
+
 from .. import criterion
 from . import FORMAL, Judged, demands, tables
 
@@ -23,10 +25,10 @@ def answers(names: Sequence[str], found: Mapping[str, Judged]) -> dict[str, str 
         given |= {f"best_{name}_{key}": value for key, value in zip(NAMES, own, strict=True)}
         private, unmet = _demanded(ready[name]) if name in ready else (LACKING, LACKING)
         given |= {f"demands_{name}_private": private, f"demands_{name}_unmet": unmet}
-    every = [criterion.values(judged, FORMAL).ravel() for judged in found.values()]
+    every = [scores.values(judged, FORMAL).ravel() for judged in found.values()]
     epsilons = np.nan_to_num(np.concatenate([[np.inf], *every]), nan=np.inf)
     given["demands_least_epsilon"] = float(epsilons.min())
-    given["demands_formal_score"] = round(float(criterion.formal_score(epsilons, 1e-3).max()), 6)
+    given["demands_formal_score"] = round(float(scores.formal_score(epsilons, 1e-3).max()), 6)
     return given
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.metrics.statistics import mean_interval
+from helpers.report import scores
 
 from .. import criterion
 from . import FORMAL, HEADLINE, Judged
@@ -47,16 +48,16 @@ def met(judged: Judged, demand: Demand) -> np.ndarray | None:
     the null by the 90 % t interval of the paired difference to other real images.
     """
     if demand.by == "score":
-        asked = criterion.scores(judged, HEADLINE[demand.dimension])
+        asked = criterion.score(judged, HEADLINE[demand.dimension])
         return asked.mean(axis=1) >= demand.level
     if demand.by == "accountant":
-        epsilon = np.nan_to_num(criterion.values(judged, FORMAL), nan=np.inf)
+        epsilon = np.nan_to_num(scores.values(judged, FORMAL), nan=np.inf)
         return epsilon.max(axis=1) <= demand.level
     if demand.by == "proof":
-        return criterion.values(judged, "epsilon_lower").max(axis=1) <= demand.level
+        return scores.values(judged, "epsilon_lower").max(axis=1) <= demand.level
     if len(judged.seeds) < 2:
         return None
-    excess = criterion.values(judged, "mia_auc") - criterion.anchor(judged, "mia_auc", "real")
+    excess = scores.values(judged, "mia_auc") - scores.anchor(judged, "mia_auc", "real")
     return np.array([mean_interval(list(row)).low <= 0 for row in excess])
 
 
@@ -113,5 +114,5 @@ def _always(judged: Judged, demand: Demand) -> str:
     """How many cells meet a demand on the mean score in every seed too."""
     if demand.by != "score" or len(judged.seeds) < 2:
         return ""
-    asked = criterion.scores(judged, HEADLINE[demand.dimension]) >= demand.level
+    asked = criterion.score(judged, HEADLINE[demand.dimension]) >= demand.level
     return f", {asked.all(axis=1).sum()} always"

@@ -9,11 +9,13 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from chapters import nfl
+from helpers.metrics.records import DIMENSIONS, direction
 from helpers.metrics.statistics import mean_interval
-from helpers.report import figures, tables
+from helpers.report import scores
+from helpers.report.style import COLOURS, MARKERS, TITLES, level, levels, ordered
 
 from .. import criterion
-from . import DIMENSIONS, FORMAL, Judged
+from . import FORMAL, Judged
 from . import tables as criterion_tables
 
 AXES = {
@@ -24,7 +26,7 @@ AXES = {
 }
 PANELS = (("fid", "accuracy"), ("mia_auc", "accuracy"), ("fid", "mia_auc"), (FORMAL, "accuracy"))
 PALE = 0.25
-OFFSETS = {"vae": (6, "left"), "gan": (6, "left"), "ddpm": (-6, "right")}  # of the levels
+LEFT = ("ddpm",)  # whose levels stand to the left of the points
 SIDE = 300  # pixels along a side of the triangle
 DOTS = 24  # steps along a side between the dots of doubt
 NAMED = 0.1  # a region needs this share of the triangle to be named in it
@@ -71,17 +73,14 @@ def _fronts(part: SubFigure, judged: Judged) -> None:
             _reference(axis, judged, (x, y))
         axis.set(xlabel=_axis_name(x, False), ylabel=_axis_name(y, True))
         axis.margins(0.1)
-    models = [m for m in nfl.MODEL_TITLES if m in {model for model, _ in judged.cells}]
-    marks = [
-        Line2D([], [], color=figures.COLOURS[m], marker=figures.MARKERS[m], linestyle="")
-        for m in models
-    ]
-    names = [nfl.MODEL_TITLES[m] for m in models]
+    models = ordered(model for model, _ in judged.cells)
+    marks = [Line2D([], [], color=COLOURS[m], marker=MARKERS[m], linestyle="") for m in models]
+    names = [TITLES[m] for m in models]
     part.legend(marks, names, loc="outside upper right", ncols=3, frameon=False)
 
 
 def _points(axis: Axes, judged: Judged, pair: tuple[str, str], kept: np.ndarray) -> None:
-    x, y = (criterion.values(judged, metric) for metric in pair)
+    x, y = (scores.values(judged, metric) for metric in pair)
     for i, cell in enumerate(judged.cells):
         across, up = mean_interval(list(x[i])), mean_interval(list(y[i]))
         bars = [[[abs(v.low - v.mean)], [abs(v.high - v.mean)]] for v in (across, up)]
@@ -99,12 +98,12 @@ def _points(axis: Axes, judged: Judged, pair: tuple[str, str], kept: np.ndarray)
 
 
 def _mark(model: str) -> dict:
-    return {"color": figures.COLOURS[model], "marker": figures.MARKERS[model], "linestyle": ""}
+    return {"color": COLOURS[model], "marker": MARKERS[model], "linestyle": ""}
 
 
 def _level(axis: Axes, cell: tuple[str, str], at: tuple[float, float], kept: bool) -> None:
-    dx, side = OFFSETS[cell[0]]
-    above = tables.level("dp", 0.2), tables.level("dp", 0.4), "sgd"
+    dx, side = (-6, "right") if cell[0] in LEFT else (6, "left")
+    above = level("dp", 0.2), level("dp", 0.4), "sgd"
     dy = 5 if cell[1] in above else -12
     axis.annotate(
         cell[1].replace("clipped", "clip"),
@@ -113,17 +112,17 @@ def _level(axis: Axes, cell: tuple[str, str], at: tuple[float, float], kept: boo
         textcoords="offset points",
         ha=side,
         fontsize=8,
-        color=figures.COLOURS[cell[0]],
+        color=COLOURS[cell[0]],
         alpha=1 if kept else 0.5,
     )
 
 
 def _join(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
     """A thin line through each model's levels, in the order of noise."""
-    x, y = (criterion.values(judged, metric).mean(axis=1) for metric in pair)
+    x, y = (scores.values(judged, metric).mean(axis=1) for metric in pair)
     for model in dict.fromkeys(name for name, _ in judged.cells):
         own = [name == model for name, _ in judged.cells]
-        style = {"color": figures.COLOURS[model], "linewidth": 0.8, "alpha": 0.5, "zorder": 1}
+        style = {"color": COLOURS[model], "linewidth": 0.8, "alpha": 0.5, "zorder": 1}
         axis.plot(x[own], y[own], **style)
 
 
@@ -140,7 +139,7 @@ def _staircase(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
     """The border of what is reached in two metrics."""
     lost = criterion.losses(judged, pair).mean(axis=2).T
     edge = lost[criterion.front(lost)]
-    x, y = edge[np.argsort(edge[:, 0])].T * [[-criterion.sign(metric)] for metric in pair]
+    x, y = edge[np.argsort(edge[:, 0])].T * [[-direction(metric)] for metric in pair]
     axis.step(x, y, where="post", color="black", linewidth=1, zorder=1)
 
 
@@ -148,7 +147,7 @@ def _reference(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
     """Other real images, where one would like to be; their accuracy is not the ceiling's."""
     names = ["accuracy_real" if metric == "accuracy" else metric for metric in pair]
     ends = [
-        criterion.anchor(judged, metric, "ceiling" if metric == "accuracy_real" else "real").mean()
+        scores.anchor(judged, metric, "ceiling" if metric == "accuracy_real" else "real").mean()
         for metric in names
     ]
     if np.isfinite(ends).all():
@@ -158,8 +157,8 @@ def _reference(axis: Axes, judged: Judged, pair: tuple[str, str]) -> None:
 
 def _formal(axis: Axes, judged: Judged, kept: np.ndarray) -> None:
     """Utility against the accountant's epsilon, without noise at infinity."""
-    epsilon = criterion.values(judged, FORMAL).mean(axis=1)
-    accuracy = criterion.values(judged, "accuracy").mean(axis=1)
+    epsilon = scores.values(judged, FORMAL).mean(axis=1)
+    accuracy = scores.values(judged, "accuracy").mean(axis=1)
     top = 10.0 ** np.ceil(np.log10(np.nanmax(epsilon, initial=1e4)) + 0.7)
     for i, cell in enumerate(judged.cells):
         at = (top if np.isnan(epsilon[i]) else epsilon[i]), accuracy[i]
@@ -255,19 +254,19 @@ def _shares(axis: Axes, judged: Judged, share: np.ndarray) -> None:
 def _shade(judged: Judged, i: int) -> np.ndarray:
     """The model's colour, lighter with each further level of noise."""
     model, level = judged.cells[i]
-    order = [name for name in tables.levels(judged.frame) if name != "none"]
+    order = [name for name in levels(judged.frame) if name != "none"]
     lighter = 0.7 * order.index(level) / max(len(order) - 1, 1)
-    return (1 - lighter) * np.array(figures.COLOURS[model]) + lighter
+    return (1 - lighter) * np.array(COLOURS[model]) + lighter
 
 
 def _name(cell: tuple[str, str]) -> str:
-    return f"{nfl.MODEL_TITLES[cell[0]]} {cell[1]}"
+    return f"{TITLES[cell[0]]} {cell[1]}"
 
 
 def _name_region(axis: Axes, cell: tuple[str, str], region: np.ndarray) -> None:
     """The marker and the name at the point of the region nearest to its mean."""
     at = region[((region - region.mean(axis=0)) ** 2).sum(axis=1).argmin()]
-    axis.plot(*at, marker=figures.MARKERS[cell[0]], color="white", markeredgecolor="black")
+    axis.plot(*at, marker=MARKERS[cell[0]], color="white", markeredgecolor="black")
     box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1}
     style = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8}
     axis.annotate(_name(cell), at, xytext=(0, -7), bbox=box, **style)

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from helpers.metrics.records import DIMENSIONS, record
 from helpers.metrics.statistics import mean_interval
 from helpers.models.families import REFERENCES
+from helpers.report import scores
+from helpers.report.style import number, text
 
 from .. import criterion
-from . import DIMENSIONS, FORMAL, HEADLINE, YARDSTICKS, Judged
+from . import FORMAL, HEADLINE, ROOT_FID, Judged
 
 Found = Mapping[str, Judged]
 GRID = 60  # steps along a side of the triangle of weights
@@ -26,12 +29,12 @@ def missing(judged: Judged) -> list[str]:
     """The anchors that are missing or useless; without them there is no criterion."""
     lost = []
     for name in HEADLINE:
-        yard = YARDSTICKS[name]
-        ends = (yard.zero, yard.one)
-        gone = [e for e in ends if np.isnan(criterion.anchor(judged, yard.metric, e)).any()]
+        known = record(name)
+        ends = (known.zero, known.one)
+        gone = [end for end in ends if np.isnan(scores.anchor(judged, name, end)).any()]
         lost += [f"{end} ({name})" for end in gone]
-        if not gone and np.isnan(criterion.scores(judged, name)).any():
-            lost.append(f"{yard.one} not better than {yard.zero} ({name})")
+        if not gone and np.isnan(criterion.score(judged, name)).any():
+            lost.append(f"{known.one} not better than {known.zero} ({name})")
     return lost
 
 
@@ -93,12 +96,10 @@ def anchors(found: Found) -> pd.DataFrame:
     for name, judged in found.items():
         cells = []
         for metric in HEADLINE:
-            yard = YARDSTICKS[metric]
-            ends = [criterion.anchor(judged, yard.metric, end) for end in (yard.zero, yard.one)]
-            digits = 1 if metric == "fid" else 3
-            cells.append(
-                " → ".join(f"{np.mean(e):.{digits}f}" for e in ends).replace("nan", "missing")
-            )
+            known = record(metric)
+            ends = [scores.anchor(judged, metric, end).mean() for end in (known.zero, known.one)]
+            shown = " → ".join(number(end, known.digits) for end in ends)
+            cells.append(shown.replace("nan", "missing"))
         rows[name] = cells
     columns = [
         f"{dimension}: {metric}" for dimension, metric in zip(DIMENSIONS, HEADLINE, strict=True)
@@ -121,7 +122,7 @@ def best(found: Found, shown: int = 6) -> pd.DataFrame:
         for i in np.argsort(-whole.mean(axis=1), kind="stable")[:shown]:
             rows[(name, *judged.cells[i])] = [
                 *(f"{score:.2f}" for score in parts[:, i].mean(axis=1)),
-                _text(whole[i]),
+                text(mean_interval(list(whole[i])), 2),
                 "one seed" if whole.shape[1] == 1 else f"{first[i]:.0%}, {front[i]:.0%}",
             ]
     columns = [*DIMENSIONS, "criterion", "best, on the front"]
@@ -132,12 +133,6 @@ def indexed(rows: dict[tuple, list], names: list[str], columns: list[str]) -> pd
     """A table from rows by several keys; empty if there are none."""
     index = pd.MultiIndex.from_tuples(rows, names=names) if rows else None
     return pd.DataFrame(list(rows.values()), index=index, columns=columns)
-
-
-def _text(values: np.ndarray) -> str:
-    found = mean_interval(list(values))
-    half = "" if found.n == 1 else f" ± {found.high - found.mean:.2f}"
-    return f"{found.mean:.2f}{half}"
 
 
 def shares(judged: Judged) -> np.ndarray:
@@ -191,7 +186,7 @@ SCHEMES: dict[str, Scheme] = {
     OURS: _criterion(),
     "arithmetic mean": _criterion(power=1.0),
     "worst of the three": _criterion(power=-np.inf),
-    "fidelity by √FID": _criterion(("root_fid", *HEADLINE[1:])),
+    "fidelity by √FID": _criterion((ROOT_FID, *HEADLINE[1:])),
     "fidelity by fd_lite0": _criterion(("fd_lite0", *HEADLINE[1:])),
     "fidelity by recall": _criterion(("recall", *HEADLINE[1:])),
     "privacy by epsilon_lower": _criterion((*HEADLINE[:2], "epsilon_lower")),

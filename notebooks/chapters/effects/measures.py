@@ -10,9 +10,10 @@ from chapters.nfl import DATA_TITLES as DATASETS
 from chapters.nfl import MODEL_TITLES as MODELS
 from helpers.data.sources import from_bytes
 from helpers.metrics import plane, privacy
+from helpers.metrics.records import record
 from helpers.models.families import REFERENCES
 from helpers.randomness import generator as stream
-from helpers.report.tables import DIGITS, level
+from helpers.report.style import level
 
 from .cells import Study, minus, number, over_data, over_models
 
@@ -162,7 +163,7 @@ def d16(study: Study) -> dict[str, str]:
     texts = {}
     for metric in ("lpips", "psnr", "ssim"):
         forms = [_range(study, name) for name in (f"{metric}_paper", metric)]
-        sides = [f"{r:.{d}f} of {s:.{d}f}" for r, s in forms for d in [DIGITS.get(metric, 3)]]
+        sides = [f"{r:.{d}f} of {s:.{d}f}" for r, s in forms for d in [record(metric).digits]]
         missing = any(math.isnan(span) for _, span in forms)
         texts[metric] = (
             "not measured: levels or references are missing" if missing else " against ".join(sides)
