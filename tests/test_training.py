@@ -1,5 +1,7 @@
 """Training: arms differ by clipping and noise alone, neighbouring runs share every draw."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -208,3 +210,20 @@ def test_a_batch_without_records_is_noise_alone():
 def test_impossible_requests_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         fit("vae", **changes)
+
+
+IMPORTS = """
+import sys
+import numpy, scipy.optimize, scipy.special, torch
+before = set(sys.modules)
+import helpers.training.accounting, helpers.training.dp, helpers.training.fit
+imported = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(imported - {"torch", "numpy", "scipy", *sys.stdlib_module_names}))
+"""
+
+
+def test_training_imports_torch_numpy_and_scipy_alone(root):
+    """So that it can be had in another project, or on a machine for trainings, with little else."""
+    command = [sys.executable, "-c", IMPORTS]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["helpers"]
