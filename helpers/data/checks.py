@@ -1,8 +1,8 @@
 """What a measure accepts, checked once at the boundary.
 
-Images are float tensors [N, 1, H, W] in [0, 1], labels integer tensors [N], features and points
-arrays [N, D]. Each function returns its input in the form the measures compute with, or raises one
-`ValueError` that says what was given and what is allowed.
+Images are float tensors [N, 1 or 3, H, W] in [0, 1], labels integer tensors [N], features and
+points arrays [N, D]. Each function returns its input in the form the measures compute with, or
+raises one `ValueError` that says what was given and what is allowed.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ Array = np.ndarray | Tensor
 
 
 def check_images(images: Tensor, name: str = "images", *, minimum: int = 1) -> Tensor:
-    """Grey images as a detached float32 CPU tensor [N, 1, H, W] with values in [0, 1]."""
+    """Grey or colour images as a detached float32 CPU tensor [N, 1 or 3, H, W] within [0, 1]."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
         given = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
         raise ValueError(f"{name}: a float tensor in [0, 1] is needed, not {given}")
-    if images.ndim != 4 or images.shape[1] != 1:
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ValueError(
-            f"{name}: shape {tuple(images.shape)}; grey images [N, 1, H, W] are needed "
-            "(convert colour images to grey first)"
+            f"{name}: shape {tuple(images.shape)}; grey images [N, 1, H, W] or colour images "
+            "[N, 3, H, W] are needed"
         )
     if len(images) < minimum:
         raise ValueError(f"{name}: {len(images)} images, at least {minimum} needed")
@@ -67,8 +67,13 @@ def check_same_width(a: np.ndarray, b: np.ndarray, names: str) -> None:
 
 
 def check_same_size(a: Tensor, b: Tensor, names: str) -> None:
-    """Both image tensors [N, 1, H, W] have the same H and W."""
-    if a.shape[1:] != b.shape[1:]:
+    """Both image tensors [N, channels, H, W] have the same channels, H and W."""
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"{names}: images of {a.shape[1]} and {b.shape[1]} channels; both must be grey or both "
+            "colour"
+        )
+    if a.shape[2:] != b.shape[2:]:
         raise ValueError(
             f"{names}: images of {tuple(a.shape[2:])} and {tuple(b.shape[2:])} pixels; "
             "resize them to the same size first"

@@ -21,13 +21,16 @@ KEYS = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "label
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
-    """Images [N, 1, 28, 28] in [0, 1] as uint8 [N, 28, 28]."""
-    return (images[:, 0] * 255).round().byte().numpy()
+    """Images [N, 1 or 3, S, S] in [0, 1] as uint8 [N, S, S] (grey) or [N, S, S, 3] (colour)."""
+    pixels = images[:, 0] if images.shape[1] == 1 else images.movedim(1, 3)
+    return (pixels * 255).round().byte().numpy()
 
 
 def from_bytes(pixels: np.ndarray) -> Tensor:
-    """Images uint8 [N, 28, 28] as float32 [N, 1, 28, 28] in [0, 1]."""
-    return torch.from_numpy(pixels).unsqueeze(1).float() / 255
+    """Images uint8 [N, S, S] or [N, S, S, 3] as float32 [N, 1 or 3, S, S] in [0, 1]."""
+    images = torch.from_numpy(pixels)
+    images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1).contiguous()
+    return images.float() / 255
 
 
 def read_npz(

@@ -18,8 +18,8 @@ from ..data.datasets import Dataset, Neighbours, Sample
 from ..data.sources import to_bytes
 from ..randomness import generator as stream
 from . import attacks, features, fidelity, lpips, plane, privacy, utility, worth
-from .augmentation import TrainingSet
 from .evaluation import DELTAS, PRIVATE_PER_CLASS, Evaluation
+from .worth import TrainingSet
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
 VERSION = 5  # raise when a measure changes its meaning: measured cells are then measured again
