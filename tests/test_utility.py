@@ -102,8 +102,9 @@ def test_training_refuses(change, n_classes, message):
         train(*change(*bars(9)), n_classes=n_classes)
 
 
-@pytest.mark.parametrize("pooled", [False, True])
-@pytest.mark.parametrize("shape", [(3, 28, 28), (3, 32, 32), (1, 64, 64)])
+@pytest.mark.parametrize(
+    ("shape", "pooled"), [((3, 32, 32), False), ((3, 28, 28), True), ((1, 64, 64), False)]
+)
 def test_it_learns_from_images_of_any_shape(shape, pooled):
     preset = dataclasses.replace(PRESET, pooled=pooled)
     classifier = train(*tints(60, shape), preset=preset)
