@@ -9,6 +9,7 @@ from scipy import stats
 
 from helpers.metrics import attacks
 from helpers.models import networks
+from helpers.models.families import FAMILIES
 from helpers.training import accounting
 
 
@@ -162,10 +163,11 @@ def test_the_loss_attack_finds_what_the_model_remembers_and_averages_its_randomn
     assert attacks.membership_inference(scores[:20], scores[20:]).auc > 0.99
 
 
-@pytest.mark.parametrize("name", ["vae", "gan", "ddpm"])
-def test_the_loss_attack_takes_every_model(name):
-    model = networks.build(name, "smoke", classes=10, generator=rng())
-    candidates = torch.rand(7, 1, 28, 28, generator=rng())
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_loss_attack_takes_every_model(name, shape):
+    model = networks.build(name, "smoke", classes=10, shape=shape, generator=rng())
+    candidates = torch.rand(7, *shape, generator=rng())
     labels = torch.arange(7)
     first, again = (
         attacks.loss_scores(model, candidates, labels, generator=rng(1), draws=3) for _ in range(2)

@@ -155,7 +155,7 @@ def test_a_graph_in_pieces_is_joined_with_one_warning_of_our_own():
         (curve(10)[0], 0, "at least 1"),
         (torch.zeros(20, 1, 28, 28), 5, "equal"),
         (curve(20)[0] * math.nan, 5, "NaN"),
-        (curve(20)[0].repeat(1, 3, 1, 1), 5, "colour"),
+        (curve(20)[0].repeat(1, 2, 1, 1), 5, "are needed"),
     ],
 )
 def test_isomap_refuses(images, neighbors, message):

@@ -123,20 +123,30 @@ def stream(seed: int) -> torch.Generator:
 
 
 LABELS = torch.arange(8) % 4
+GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 
 
-def trained(name: str, device: torch.device | str, arm="dp", sigma=0.5, sample_rate=1.0, **changes):
-    """A short training on `device`: the model and its history; `changes` are to its preset."""
+def build(name: str, shape=GREY, **changes) -> nn.Module:
+    """A model at smoke scale; `changes` are to its preset."""
     preset = replace(families.preset(name, "smoke"), **changes)
-    model = networks.build(name, "smoke", classes=4, generator=stream(0), preset=preset)
-    records = Sample(torch.rand(8, 1, 28, 28, generator=stream(1)), LABELS, torch.arange(8))
+    weights = stream(0)
+    return networks.build(name, "smoke", classes=4, shape=shape, generator=weights, preset=preset)
+
+
+def trained(
+    name: str, device, arm="dp", sigma=0.5, sample_rate=1.0, shape=GREY, **changes
+) -> fit.Fitted:
+    """A short training on `device`: the model and its history; `changes` are to its preset."""
+    model = build(name, shape, **changes)
+    options = families.preset(name, "smoke").training
+    records = Sample(torch.rand(8, *shape, generator=stream(1)), LABELS, torch.arange(8))
     with on(device):
         return fit.fit(
             model.to(device),
             records,
             arm=arm,
             sigma=sigma,
-            training=replace(preset.training, steps=2, sample_rate=sample_rate, draws=2),
+            training=replace(options, steps=2, sample_rate=sample_rate, draws=2),
             slots=9,
             seed=0,
         )
@@ -150,11 +160,14 @@ def equal_elsewhere(here: nn.Module, there: nn.Module) -> bool:
     return all(torch.equal(a, b.cpu()) for a, b in pairs)
 
 
-@pytest.mark.parametrize(("arm", "sigma"), [("sgd", 0.0), ("clipped", 0.0), ("dp", 0.5)])
+@pytest.mark.parametrize(
+    ("arm", "sigma", "shape"),
+    [("sgd", 0.0, GREY), ("clipped", 0.0, GREY), ("dp", 0.5, GREY), ("dp", 0.5, COLOUR)],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_training_elsewhere_has_the_same_draws_and_keeps_to_its_device(name, arm, sigma):
+def test_a_training_elsewhere_has_the_same_draws_and_keeps_to_its_device(name, arm, sigma, shape):
     """On a real second device results would differ by rounding; the simulated one rounds alike."""
-    here, there = (trained(name, device, arm, sigma) for device in ("cpu", AWAY))
+    here, there = (trained(name, device, arm, sigma, shape=shape) for device in ("cpu", AWAY))
     assert equal_elsewhere(here.model, there.model)
     assert str(here.history) == str(there.history)
 
@@ -171,9 +184,9 @@ def test_the_authors_options_train_elsewhere(option):
     assert equal_elsewhere(here.model, there.model)
 
 
-def images_of(name: str, device: torch.device | str) -> dict[str, Tensor]:
+def images_of(name: str, device: torch.device | str, shape) -> dict[str, Tensor]:
     """All images a model makes, by the name of the method."""
-    model = networks.build(name, "smoke", classes=4, generator=stream(0))
+    model = build(name, shape)
     with on(device):
         model.to(device)
         images = {"sample": model.sample(LABELS, generator=stream(2))}
@@ -184,9 +197,10 @@ def images_of(name: str, device: torch.device | str) -> dict[str, Tensor]:
     return images
 
 
+@pytest.mark.parametrize("shape", [GREY, COLOUR])
 @pytest.mark.parametrize("name", NAMES)
-def test_images_come_back_to_the_cpu(name):
-    here, there = (images_of(name, device) for device in ("cpu", AWAY))
+def test_images_come_back_to_the_cpu(name, shape):
+    here, there = (images_of(name, device, shape) for device in ("cpu", AWAY))
     for method, images in there.items():
         assert type(images) is Tensor and images.device == torch.device("cpu")
         assert torch.equal(images, here[method])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from helpers.data import assets, datasets, draws
 from helpers.metrics import features
@@ -58,6 +59,12 @@ def test_lite0_knows_what_a_photograph_shows():
     assert features.lite0_logits(grey).argmax().item() in (palace, bell_cote)
 
 
+def test_grey_is_colour_of_equal_channels_and_colour_is_looked_at():
+    assert torch.equal(features.lite0(IMAGES.repeat(1, 3, 1, 1)), features.lite0(IMAGES))
+    red, blue = (functional.pad(IMAGES, (0, 0, 0, 0, c, 2 - c)) for c in (0, 2))
+    assert (features.lite0(red) - features.lite0(blue)).abs().max() > 0.1
+
+
 def test_features_do_not_depend_on_the_batch():
     together = features.lite0(IMAGES)
     alone = torch.cat([features.lite0(image[None]) for image in IMAGES])
@@ -72,7 +79,8 @@ def test_pixels_are_rounded_to_eight_bits():
 @pytest.mark.parametrize(
     ("images", "problem"),
     [
-        (IMAGES.expand(-1, 3, -1, -1), "grey"),
+        (IMAGES.expand(-1, 2, -1, -1), r"\(3, 2, 28, 28\).* are needed"),
+        (IMAGES[0], "are needed"),
         (IMAGES * 255, "not within"),
         (IMAGES * float("nan"), "NaN"),
         (IMAGES.mul(255).byte(), "float"),
@@ -84,13 +92,15 @@ def test_other_images_are_refused(images, problem):
         features.lite0(images)
 
 
-def test_inception_is_the_network_of_torch_fidelity(official_form):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_inception_is_the_network_of_torch_fidelity(official_form, channels):
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     reference = FeatureExtractorInceptionV3("reference", ["2048"], str(official_form))
+    images = IMAGES[:2] if channels == 1 else IMAGES[torch.tensor([[0, 1, 2], [2, 0, 1]])][:, :, 0]
     with torch.inference_mode():
-        (expected,) = reference(rgb(IMAGES[:2]))
-    found = features.inception(IMAGES[:2])
+        (expected,) = reference(rgb(images))
+    found = features.inception(images)
     assert found.shape == (2, 2048)
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
 

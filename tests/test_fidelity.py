@@ -29,8 +29,8 @@ def features(n, d, seed, shift=0.0):
     return (torch.randn(n, d, generator=rng(seed)) @ mix + shift).relu()
 
 
-def images(n, seed=0, size=28):
-    return torch.rand(n, 1, size, size, generator=rng(seed))
+def images(n, seed=0, size=28, channels=1):
+    return torch.rand(n, channels, size, size, generator=rng(seed))
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(40, 60, 100), (300, 200, 50), (60, 200, 100)])
@@ -96,8 +96,12 @@ def test_inception_score_runs_from_one_to_the_number_of_classes():
     assert fidelity.inception_score(1000 * torch.eye(10)) == pytest.approx(10)
 
 
-def test_ssim_matrix_is_torchmetrics():
-    a, b = images(4, 0), images(5, 1)
+SHAPES = [{"channels": 1, "size": 28}, {"channels": 3, "size": 32}, {"channels": 1, "size": 64}]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ssim_matrix_is_torchmetrics(shape):
+    a, b = images(4, 0, **shape), images(5, 1, **shape)
     a[0] = b[0]
     a[1] = 0  # constant images keep a defined value
     ours = fidelity.ssim_matrix(a, b)
@@ -115,8 +119,9 @@ def test_ssim_matrix_takes_pictures_that_are_not_square():
     assert fidelity.ssim_matrix(a, a)[0, 1] == pytest.approx(reference.item(), abs=1e-5)
 
 
-def test_pairs_are_all_pairs_of_the_same_class():
-    fake, real = images(6, 0), images(4, 1)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pairs_are_all_pairs_of_the_same_class(shape):
+    fake, real = images(6, 0, **shape), images(4, 1, **shape)
     labels, real_labels = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([1, 1, 0, 0])
     pairs = [(i, j) for i in range(6) for j in range(4) if labels[i] == real_labels[j]]
     left, right = fake[[i for i, _ in pairs]], real[[j for _, j in pairs]]
@@ -146,7 +151,8 @@ def test_equal_images_have_infinite_psnr_and_ssim_one():
 BAD = [
     (images(2) - 0.5, "range"),
     (images(2) * math.nan, "NaN"),
-    (images(2).repeat(1, 3, 1, 1), "colour"),
+    (images(2, channels=2), "are needed"),
+    (images(2, channels=3), "3 and 1 channels"),
     ((255 * images(2)).byte(), "float tensor"),
     (images(2, size=32), "same size"),
     (images(2)[:0], "at least 1"),
@@ -274,12 +280,14 @@ def test_per_class_measures_each_class_alone():
         fidelity.per_class(fidelity.kid, a, 0 * labels, b, labels)
 
 
-def test_the_papers_pairs_inflate_ssim_and_ignore_classes():
-    fake, real, labels = images(12, 0), images(12, 1), torch.zeros(12, dtype=torch.long)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_papers_pairs_inflate_ssim_and_ignore_classes(channels):
+    fake, real = (images(12, seed, channels=channels) for seed in (0, 1))
+    labels = torch.zeros(12, dtype=torch.long)
     inflated = fidelity.ssim_paper(fake, real, generator=rng())
     assert inflated > fidelity.ssim(fake, labels, real, labels) + 0.1
     a, b = next(fidelity.paper_pairs(fake, real, generator=rng()))
-    assert a.shape == b.shape == (10, 1, 299, 299)
+    assert a.shape == b.shape == (10, channels, 299, 299)
     assert fidelity.ssim_paper(fake, real, generator=rng()) == inflated
     reference = peak_signal_noise_ratio(
         *(
@@ -291,3 +299,7 @@ def test_the_papers_pairs_inflate_ssim_and_ignore_classes():
     assert fidelity.psnr_paper(fake, real, generator=rng()) == pytest.approx(
         reference.item(), rel=1e-5
     )
+    parts = zip(*fidelity.paper_pairs(fake, real, generator=rng()), strict=True)
+    pairs = (torch.cat(side) for side in parts)
+    reference = structural_similarity_index_measure(*pairs, data_range=1.0)
+    assert inflated == pytest.approx(reference.item(), abs=1e-5)

@@ -28,6 +28,31 @@ def test_a_mosaic_keeps_every_pixel():
     assert (sheet[5:9, 10:14] == images[1, 2]).all() and (sheet[4] == 255).all()
 
 
+def test_a_mosaic_of_colour_images_keeps_every_colour():
+    images = np.arange(2 * 3 * 5 * 4 * 3, dtype=np.uint8).reshape(2, 3, 5, 4, 3)
+    sheet = pictures.mosaic(images, gap=1)
+    assert sheet.shape == (11, 14, 3)
+    assert (sheet[6:11, 10:14] == images[1, 2]).all() and (sheet[5] == 255).all()
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (32, 32, 3), (64, 64)])
+def test_exhibits_of_any_shape_are_drawn_in_their_colours_and_named_at_their_middle(shape):
+    images = np.zeros((2, *shape), np.uint8)
+    images[..., 0] = 255  # red, or a white column
+    names = [f"{part}{what}" for part in ("private", "unseen") for what in ("", "_reconstructed")]
+    names += [f"{part}{what}" for part in ("synthetic", "unseen") for what in ("", "_attention")]
+    maps = np.zeros((2, *shape[:2]), np.uint8)
+    exhibits = {name: maps if "attention" in name else images for name in names}
+    figure = pictures.reconstructions({"sgd": exhibits})
+    size = shape[0]
+    assert figure.axes[0].get_yticks().tolist() == [size / 2, size + 2 + size / 2]
+    for drawn in (figure, pictures.attention(exhibits, ["a", "b"])):
+        canvas = FigureCanvasAgg(drawn)
+        canvas.draw()
+        red, green, _, _ = np.moveaxis(np.asarray(canvas.buffer_rgba()).astype(int), 2, 0)
+        assert ((red - green).max() > 200) == (len(shape) == 3)
+
+
 @pytest.mark.parametrize(
     "draw",
     [

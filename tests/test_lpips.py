@@ -14,8 +14,8 @@ def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def images(n, seed=0, size=28):
-    return torch.rand(n, 1, size, size, generator=rng(seed))
+def images(n, seed=0, size=28, channels=1):
+    return torch.rand(n, channels, size, size, generator=rng(seed))
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +48,21 @@ def pairwise(reference, a, b):
     return reference(a, b, normalize=True).flatten()
 
 
-@pytest.mark.parametrize("size", [64, 80])
-def test_squared_distance_is_lpips(reference, embed, size):
-    a, b = images(4, 0, size), images(4, 1, size)
+@pytest.mark.parametrize(("size", "channels"), [(64, 1), (80, 1), (64, 3)])
+def test_squared_distance_is_lpips(reference, embed, size, channels):
+    a, b = images(4, 0, size, channels), images(4, 1, size, channels)
     a[0] = b[0]
     ours = (embed(a) - embed(b)).square().sum(dim=1)
     np.testing.assert_allclose(ours, pairwise(reference, a, b), rtol=1e-4, atol=1e-7)
 
 
-def test_mean_over_all_same_class_pairs(reference, embed):
-    fake, real = images(5, 0), images(4, 1)
+@pytest.mark.parametrize(("size", "wide", "channels"), [(28, 64, 1), (32, 64, 3), (96, 96, 1)])
+def test_mean_over_all_same_class_pairs(reference, embed, size, wide, channels):
+    """Of images enlarged to 64x64; larger ones are taken as they are."""
+    fake, real = images(5, 0, size, channels), images(4, 1, size, channels)
     labels, real_labels = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([1, 0, 0, 1])
     wide = [
-        torch.nn.functional.interpolate(x, size=(64, 64), mode="bilinear") for x in (fake, real)
+        torch.nn.functional.interpolate(x, size=(wide, wide), mode="bilinear") for x in (fake, real)
     ]
     values = [
         pairwise(reference, wide[0][i : i + 1], wide[1][j : j + 1]).item()
@@ -89,8 +91,8 @@ def test_equal_images_have_distance_zero(embed):
 
 def test_bad_images_are_refused(embed):
     labels = torch.zeros(2, dtype=torch.long)
-    with pytest.raises(ValueError, match="colour"):
-        lpips.lpips(images(2).repeat(1, 3, 1, 1), labels, images(2), labels, embed=embed)
+    with pytest.raises(ValueError, match="3 and 1 channels"):
+        lpips.lpips(images(2, channels=3), labels, images(2), labels, embed=embed)
     with pytest.raises(ValueError, match="no real image"):
         lpips.lpips(images(2), labels + 1, images(2), labels, embed=embed)
 

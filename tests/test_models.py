@@ -2,6 +2,7 @@
 form, and what the GAN's generator can know of a private label."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -16,18 +17,20 @@ from helpers.training import fit
 
 NAMES = tuple(FAMILIES)
 CLASSES = 10
+GREY = (1, 28, 28)
+SHAPES = (GREY, (3, 32, 32), (1, 64, 64))
 
 
 def stream(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def build(name: str, scale: str = "smoke", classes: int = CLASSES):
-    return networks.build(name, scale, classes=classes, generator=stream())
+def build(name: str, scale: str = "smoke", classes: int = CLASSES, shape=GREY):
+    return networks.build(name, scale, classes=classes, shape=shape, generator=stream())
 
 
-def records(n: int, classes: int = CLASSES) -> Sample:
-    images = torch.rand(n, 1, 28, 28, generator=stream(1))
+def records(n: int, classes: int = CLASSES, shape=GREY) -> Sample:
+    images = torch.rand(n, *shape, generator=stream(1))
     return Sample(images, torch.arange(n) % classes, torch.arange(n))
 
 
@@ -40,9 +43,33 @@ def records(n: int, classes: int = CLASSES) -> Sample:
 def test_paper_scale_noises_the_authors_number_of_parameters(name, parameters):
     model = build(name, "paper")
     assert networks.count_parameters(model.noised) == parameters
-    batch = records(2)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 36, 36)])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_family_takes_grey_and_colour_of_any_allowed_size(name, shape, scale):
+    model, batch = build(name, scale, shape=shape), records(2, shape=shape)
     randomness = model.randomness(2, generator=stream())
-    assert model.losses(batch.images, batch.labels, randomness).shape == (2,)
+    losses = model.losses(batch.images, batch.labels, randomness)
+    assert losses.shape == (2,) and losses.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "instead"),
+    [
+        ((1, 24, 24), "28x28"),
+        ((3, 30, 30), "32x32"),
+        ((1, 28, 32), "32x32"),
+        ((2, 64, 64), "64x64"),
+        ((28, 28), "28x28"),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_another_shape_is_refused_with_what_is_allowed_and_what_to_do(name, shape, instead):
+    allowed = re.escape(f"{shape}; models take (C, S, S) with C 1 (grey) or 3 (colour) and S a ")
+    with pytest.raises(ValueError, match=allowed + f"multiple of 4, at least 28.*to {instead}"):
+        build(name, shape=shape)
 
 
 @pytest.mark.parametrize("classes", [4, 10, 11])
@@ -91,17 +118,18 @@ def test_an_unknown_class_count_scale_or_model_is_refused(name):
 # The interface
 
 
-@pytest.mark.parametrize("classes", [4, 11])
+@pytest.mark.parametrize(("classes", "shape"), [(11, GREY), (4, SHAPES[1]), (4, SHAPES[2])])
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_are_images_and_the_same_generator_gives_the_same_bits(name, classes):
+def test_samples_are_images_and_the_same_generator_gives_the_same_bits(name, classes, shape):
     labels = torch.arange(7) % classes
-    first, second = (
-        build(name, classes=classes).sample(labels, generator=stream(3)) for _ in range(2)
-    )
-    assert first.shape == (7, 1, 28, 28)
+
+    def sample(seed: int) -> torch.Tensor:
+        return build(name, classes=classes, shape=shape).sample(labels, generator=stream(seed))
+
+    first, second, other = sample(3), sample(3), sample(4)
+    assert first.shape == (7, *shape)
     assert first.min() >= 0 and first.max() <= 1
     assert torch.equal(first, second)
-    other = build(name, classes=classes).sample(labels, generator=stream(4))
     assert not torch.equal(first, other)
 
 
@@ -113,10 +141,12 @@ def test_building_leaves_the_global_random_stream_alone(name):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("scale", ["smoke", "compact"])
+@pytest.mark.parametrize(
+    ("scale", "shape"), [("compact", GREY), *(("smoke", shape) for shape in SHAPES)]
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_record_s_loss_does_not_depend_on_the_other_records(name, scale):
-    model, batch = build(name, scale), records(6)
+def test_a_record_s_loss_does_not_depend_on_the_other_records(name, scale, shape):
+    model, batch = build(name, scale, shape=shape), records(6, shape=shape)
     randomness = model.randomness(6, generator=stream())
     together = model.losses(batch.images, batch.labels, randomness)
     for i in range(6):
@@ -126,10 +156,11 @@ def test_a_record_s_loss_does_not_depend_on_the_other_records(name, scale):
         assert alone.item() == pytest.approx(together[i].item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_follow_their_label(name):
+def test_samples_follow_their_label(name, shape):
     """The same randomness with another label gives another image."""
-    model = build(name)
+    model = build(name, shape=shape)
     images = [model.sample(torch.full((2,), c), generator=stream(5)) for c in (0, 1)]
     assert not torch.allclose(images[0], images[1])
 
@@ -177,14 +208,22 @@ def test_ancestral_sampling_recovers_a_gaussian_data_set():
     assert abs(correlation) < 0.05  # unlike the deterministic sampler it forgets its start
 
 
-def test_both_samplers_of_one_model_give_images():
-    model, labels = build("ddpm"), torch.arange(3)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_samplers_of_one_model_give_images(shape):
+    model, labels = build("ddpm", shape=shape), torch.arange(3)
     few = model.sample(labels, generator=stream(), steps=2)
     reference = model.sample_ancestral(labels, generator=stream())
-    assert few.shape == reference.shape == (3, 1, 28, 28)
+    assert few.shape == reference.shape == (3, *shape)
     assert reference.min() >= 0 and reference.max() <= 1
     with pytest.raises(ValueError, match="steps is -1"):
         model.sample(labels, generator=stream(), steps=-1)
+
+
+@pytest.mark.parametrize(("name", "more"), [("gan", 0), ("ddpm", 2)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_noise_of_a_loss_covers_every_pixel_and_channel(name, more, shape):
+    randomness = build(name, shape=shape).randomness(3, generator=stream())
+    assert randomness.shape == (3, math.prod(shape) + more)
 
 
 def test_times_of_one_record_s_draws_are_uniform_and_spread():

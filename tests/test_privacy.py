@@ -14,8 +14,8 @@ def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def images(n, seed=0, size=28):
-    return torch.rand(n, 1, size, size, generator=rng(seed))
+def images(n, seed=0, size=28, channels=1):
+    return torch.rand(n, channels, size, size, generator=rng(seed))
 
 
 def gaussian_ratios(n, d, k, runs=100, narrow=1 / 3):
@@ -107,8 +107,9 @@ def test_density_ratio_refuses(victim, query, k, message):
         plane.log_density_ratio(victim, np.zeros((10, 2)), query, k)
 
 
-def test_nearest_distances_are_exact_in_any_batch():
-    a, b = images(1203, 0, size=12), images(7, 1, size=12)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_nearest_distances_are_exact_in_any_batch(channels):
+    a, b = (images(n, seed, 12, channels) for n, seed in ((1203, 0), (7, 1)))
     a[5] = b[3]
     distances = privacy.nearest_distances(a, b)
     direct = (a[:50, None] - b).double().flatten(2).norm(dim=2).min(dim=1).values
@@ -183,6 +184,25 @@ def test_copies_score_worst_and_holdout_images_best():
     assert (best < middle).all() and (middle < worst).all()
     np.testing.assert_allclose(worst, 1, atol=0.01)
     assert (best[:4] < 0.25).all()
+
+
+def test_copies_in_other_colours_are_no_copies():
+    training = images(10, channels=3)
+    tinted = training[:, [1, 2, 0]]
+    for measure in (
+        lambda synthetic: -privacy.nearest_distances(synthetic, training).max(),
+        lambda synthetic: privacy.max_ssim(synthetic, training, generator=rng()),
+    ):
+        assert measure(training) > measure(tinted) + 0.1
+
+
+def test_isomap_sees_colours():
+    """Images on a curve through colour alone, from red by green to blue: a line on the plane."""
+    place = torch.linspace(0, 2, 40)
+    parts = (1 - (place[:, None] - torch.arange(3)).abs()).clamp(min=0)
+    curve = (parts[:, :, None, None] * images(1, size=32)).contiguous()
+    points = plane.isomap(curve, n_neighbors=4).transform(curve)
+    assert abs(np.corrcoef(points[:, 0], place)[0, 1]) > 0.99
 
 
 def test_max_ssim_takes_all_images_if_there_are_few_and_then_knows_no_order():

@@ -1,5 +1,7 @@
 """Training: arms differ by clipping and noise alone, neighbouring runs share every draw."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -14,23 +16,40 @@ from helpers.training import fit as training
 NAMES = tuple(FAMILIES)
 CLASSES = 4
 SLOTS = 8
+GREY = (1, 28, 28)
+SHAPES = (GREY, (3, 32, 32), (1, 64, 64))
 
 
 def stream(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def records(n: int = SLOTS) -> Sample:
-    images = torch.rand(SLOTS, 1, 28, 28, generator=stream(1))[:n]
+def records(n: int = SLOTS, shape=GREY) -> Sample:
+    images = torch.rand(SLOTS, *shape, generator=stream(1))[:n]
     return Sample(images, torch.arange(n) % CLASSES, torch.arange(n))
 
 
-def fit(name: str, *, arm="sgd", sigma=0.0, n=SLOTS, seed=0, slots=SLOTS, places=None, **changes):
+def build(name: str, seed: int = 0, shape=GREY):
+    return networks.build(name, "smoke", classes=CLASSES, shape=shape, generator=stream(seed))
+
+
+def fit(
+    name: str,
+    *,
+    arm="sgd",
+    sigma=0.0,
+    n=SLOTS,
+    seed=0,
+    slots=SLOTS,
+    places=None,
+    shape=GREY,
+    **changes,
+):
     """A smoke-scale model trained on `n` records; `changes` are to its `presets.Training`."""
     preset = families.preset(name, "smoke")
-    model = networks.build(name, "smoke", classes=CLASSES, generator=stream(seed))
+    model = build(name, seed, shape)
     options = replace(preset.training, **changes)
-    data = records(n)
+    data = records(n, shape)
     where = {"slots": slots, "places": places}
     return training.fit(model, data, arm=arm, sigma=sigma, training=options, seed=seed, **where)
 
@@ -47,32 +66,39 @@ def double_precision():
     torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("double_precision")
-def test_without_clipping_or_noise_all_arms_are_the_same_training(name):
+def test_without_clipping_or_noise_all_arms_are_the_same_training(name, shape):
     """Defect D2: the authors' sigma = 0 is another algorithm than their sigma > 0."""
-    wide = {"max_grad_norm": 1e6}
+    wide = {"max_grad_norm": 1e6, "shape": shape}
     plain = weights(fit(name, arm="sgd", **wide).model)
-    start = weights(networks.build(name, "smoke", classes=CLASSES, generator=stream()))
+    start = weights(build(name, shape=shape))
     for arm, sigma in (("clipped", 0.0), ("dp", 1e-20)):
         other = weights(fit(name, arm=arm, sigma=sigma, **wide).model)
         assert (other - plain).norm() < 1e-3 * (plain - start).norm()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_clipping_and_noise_each_change_the_training(name):
-    plain = weights(fit(name, arm="sgd", max_grad_norm=0.01).model)
-    clipped = weights(fit(name, arm="clipped", max_grad_norm=0.01).model)
-    noised = weights(fit(name, arm="dp", sigma=1.0, max_grad_norm=0.01).model)
+def test_clipping_and_noise_each_change_the_training(name, shape):
+    arms = (("sgd", 0.0), ("clipped", 0.0), ("dp", 1.0))
+    plain, clipped, noised = (
+        weights(fit(name, arm=arm, sigma=sigma, shape=shape, max_grad_norm=0.01).model)
+        for arm, sigma in arms
+    )
     assert not torch.allclose(plain, clipped, atol=1e-5)
     assert not torch.allclose(clipped, noised, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_gives_the_same_bits(name):
-    first, second = (weights(fit(name, arm="dp", sigma=0.5).model) for _ in range(2))
+def test_the_same_seed_gives_the_same_bits(name, shape):
+    first, second, other = (
+        weights(fit(name, arm="dp", sigma=0.5, seed=seed, shape=shape).model) for seed in (0, 0, 1)
+    )
     assert torch.equal(first, second)
-    assert not torch.equal(first, weights(fit(name, arm="dp", sigma=0.5, seed=1).model))
+    assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +107,7 @@ def test_victim_and_ablated_share_noise_and_draws(name):
     victim, ablated = (
         weights(fit(name, arm="dp", sigma=1e4, n=n).model) for n in (SLOTS, SLOTS - 1)
     )
-    start = weights(networks.build(name, "smoke", classes=CLASSES, generator=stream()))
+    start = weights(build(name))
     assert (victim - ablated).norm() < 0.02 * (victim - start).norm()
 
 
@@ -94,7 +120,7 @@ def test_a_record_s_draws_depend_on_its_slot_alone():
         return type(model).losses(model, images, labels, randomness)
 
     for n in (SLOTS, SLOTS - 1):
-        model = networks.build("ddpm", "smoke", classes=CLASSES, generator=stream())
+        model = build("ddpm")
         model.losses = losses
         options = presets.Training(steps=1, learning_rate=1e-3, draws=2)
         training.fit(model, records(n), arm="sgd", sigma=0.0, training=options, slots=SLOTS, seed=0)
@@ -111,7 +137,7 @@ def test_records_keep_their_draws_when_one_before_them_is_left_out():
 
     for left_out in (None, 2):
         keep = torch.tensor([i for i in range(SLOTS) if i != left_out])
-        model = networks.build("ddpm", "smoke", classes=CLASSES, generator=stream())
+        model = build("ddpm")
         model.losses = losses
         options = replace(preset.training, steps=1, draws=2)
         data = Sample(*(part[keep] for part in records()))
@@ -184,3 +210,20 @@ def test_a_batch_without_records_is_noise_alone():
 def test_impossible_requests_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         fit("vae", **changes)
+
+
+IMPORTS = """
+import sys
+import numpy, scipy.optimize, scipy.special, torch
+before = set(sys.modules)
+import helpers.training.accounting, helpers.training.dp, helpers.training.fit
+imported = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(imported - {"torch", "numpy", "scipy", *sys.stdlib_module_names}))
+"""
+
+
+def test_training_imports_torch_numpy_and_scipy_alone(root):
+    """So that it can be had in another project, or on a machine for trainings, with little else."""
+    command = [sys.executable, "-c", IMPORTS]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["helpers"]

@@ -1,5 +1,6 @@
 """The classifier of the utility pipeline: deterministic, budgeted, and able to learn."""
 
+import dataclasses
 import math
 
 import pytest
@@ -13,6 +14,15 @@ PRESET = ClassifierPreset((8, 16, 16), steps=60, batch_size=32, learning_rate=3e
 
 def rng(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def tints(n, shape, seed=0):
+    """Three easy classes of any shape: noise, and a bright channel, or in grey a bright third."""
+    labels = torch.arange(n) % 3
+    images = 0.6 * torch.rand(n, *shape, generator=rng(seed))
+    for image, label in zip(images, labels, strict=True):
+        (image[label] if len(image) == 3 else image[0].chunk(3, dim=1)[label]).add_(0.4)
+    return images, labels
 
 
 def bars(n, seed=0):
@@ -78,7 +88,7 @@ def test_balanced_accuracy_weighs_classes_not_images(classifier):
     [
         (lambda x, y: (x * math.nan, y), 3, "NaN"),
         (lambda x, y: (x + 1, y), 3, "range"),
-        (lambda x, y: (x.repeat(1, 3, 1, 1), y), 3, "colour"),
+        (lambda x, y: (x.repeat(1, 2, 1, 1), y), 3, "are needed"),
         (lambda x, y: (x, y[:-1]), 3, "labels"),
         (lambda x, y: (x, y), 4, r"class \[3\]"),
         (lambda x, y: (x, y), 2, "outside the 2 classes"),
@@ -92,9 +102,19 @@ def test_training_refuses(change, n_classes, message):
         train(*change(*bars(9)), n_classes=n_classes)
 
 
-def test_images_of_another_size_are_refused(classifier):
-    with pytest.raises(ValueError, match="28x28"):
-        utility.predict(classifier, torch.zeros(2, 1, 32, 32))
+@pytest.mark.parametrize(
+    ("shape", "pooled"), [((3, 32, 32), False), ((3, 28, 28), True), ((1, 64, 64), False)]
+)
+def test_it_learns_from_images_of_any_shape(shape, pooled):
+    preset = dataclasses.replace(PRESET, pooled=pooled)
+    classifier = train(*tints(60, shape), preset=preset)
+    assert utility.accuracy(classifier, *tints(60, shape, seed=1)) > 0.9
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (3, 28, 28)])
+def test_images_of_another_shape_are_refused(classifier, shape):
+    with pytest.raises(ValueError, match=r"trained on images of shape \(1, 28, 28\): resize"):
+        utility.predict(classifier, torch.zeros(2, *shape))
 
 
 def test_conditional_consistency_falls_when_the_label_is_not_heeded(classifier):

@@ -35,7 +35,7 @@ class Membership(NamedTuple):
 def distance_scores(candidates: Tensor, synthetic: Tensor) -> np.ndarray:
     """Scores [N] from the synthetic set alone: minus the distance to the nearest synthetic image.
 
-    Chen et al. 2020 (arXiv 1909.03935). Images [N, 1, H, W] and [M, 1, H, W] in [0, 1].
+    Chen et al. 2020 (arXiv 1909.03935). Images [N, C, H, W] and [M, C, H, W] in [0, 1].
     """
     return -nearest_distances(candidates, synthetic)
 
@@ -52,7 +52,7 @@ def loss_scores(
 
     Yeom et al. 2018 (arXiv 1709.01604). The mean over `draws` of the loss's own randomness (the
     VAE's code, the DDPM's time and noise). Of a GAN it is the discriminator's loss, which is not
-    published with the generator: a stronger attacker than the others face. Images [N, 1, 28, 28]
+    published with the generator: a stronger attacker than the others face. Images [N, C, S, S]
     in [0, 1], labels [N].
     """
     scores = []

@@ -1,4 +1,4 @@
-"""Feature networks: grey images [N, 1, H, W] in [0, 1] to feature vectors.
+"""Feature networks: images [N, 1 or 3, H, W] in [0, 1] to feature vectors.
 
 `inception` is the network of FID (Heusel et al. 2017, arXiv 1706.08500): Inception v3 with the
 TensorFlow weights of December 2015 and TensorFlow's resize. It is cut before its last layer, which
@@ -7,7 +7,8 @@ silently be 1, so there is none here. It computes in float32: bfloat16 is three 
 processors made for it, but moves FID by up to 1 % (measured at N = 500). `lite0` is
 EfficientNet-Lite0, whose ImageNet weights come with pip: the network that is always there.
 
-This module does not know what the metrics make of features. Nothing here uses random numbers.
+Both networks look at colour; a grey image's channel is repeated. This module does not know what
+the metrics make of features. Nothing here uses random numbers.
 """
 
 import functools
@@ -40,7 +41,7 @@ INCEPTION_SIZE, LITE0_SIZE = 299, 224  # pixels per side the networks were train
 
 
 def inception(images: Tensor) -> Tensor:
-    """Inception-FID's pooled features, float32 [N, 2048], of `images` [N, 1, H, W] in [0, 1].
+    """Inception-FID's pooled features, float32 [N, 2048], of `images` [N, C, H, W] in [0, 1].
 
     Pixels are rounded to 8 bits, as FID is defined on. Raises `ValueError` for images of another
     form and `assets.Unavailable` if the weights cannot be had.
@@ -49,7 +50,7 @@ def inception(images: Tensor) -> Tensor:
 
 
 def lite0(images: Tensor) -> Tensor:
-    """EfficientNet-Lite0's pooled features, float32 [N, 1280], of `images` [N, 1, H, W] in [0, 1].
+    """EfficientNet-Lite0's pooled features, float32 [N, 1280], of `images` [N, C, H, W] in [0, 1].
 
     Pixels are rounded to 8 bits. Raises `ValueError` for images of another form.
     """

@@ -1,8 +1,9 @@
 """Fidelity: how close synthetic images are to real ones (NFL, section 3.3).
 
-Pure functions of features [N, D] or images [N, 1, H, W] in [0, 1]; which network made the features
-is the caller's business (`fid` is Inception only). No value depends on the order of the images.
-FID is biased upwards, the more the smaller N (about as 1/N): compare values of equal N only.
+Pure functions of features [N, D] or images [N, C, H, W] in [0, 1], grey or colour; which network
+made the features is the caller's business (`fid` is Inception only). No value depends on the order
+of the images. FID is biased upwards, the more the smaller N (about as 1/N): compare values of equal
+N only.
 """
 
 import math
@@ -203,7 +204,7 @@ def psnr(images: Tensor, labels: Tensor, real_images: Tensor, real_labels: Tenso
 
     The mean squared error is taken over all pairs, each synthetic image counting the same, and
     then turned into dB (as torchmetrics does for a batch): infinite only if every pair is equal.
-    Images [N, 1, H, W] in [0, 1]. Higher is better, but a class's blurred mean beats its real
+    Images [N, C, H, W] in [0, 1]. Higher is better, but a class's blurred mean beats its real
     images, and copies score no better than other images of the class.
     """
     sets = same_class_sets(images, labels, real_images, real_labels)
@@ -219,7 +220,7 @@ def psnr(images: Tensor, labels: Tensor, real_images: Tensor, real_labels: Tenso
 def ssim(images: Tensor, labels: Tensor, real_images: Tensor, real_labels: Tensor) -> float:
     """Mean structural similarity over all synthetic-real pairs of the same class; at most 1.
 
-    Images [N, 1, H, W] in [0, 1], H and W at least 11. Each synthetic image counts the same.
+    Images [N, C, H, W] in [0, 1], H and W at least 11. Each synthetic image counts the same.
     """
     sets = same_class_sets(images, labels, real_images, real_labels)
     total = sum(ssim_matrix(fake, real).mean(dim=1).sum().item() for fake, real in sets)
@@ -227,7 +228,7 @@ def ssim(images: Tensor, labels: Tensor, real_images: Tensor, real_labels: Tenso
 
 
 _WINDOW, _WINDOW_SIGMA, _C1, _C2 = 11, 1.5, 0.01**2, 0.03**2  # Wang et al. 2004, data range 1
-_PAIRS_AT_ONCE = 1000  # keeps a chunk of products near the CPU's cache
+_PIXELS_AT_ONCE = 784_000  # keeps a chunk of products near the CPU's cache
 
 
 def _window_filter(size: int) -> Tensor:
@@ -246,14 +247,22 @@ def _window_filter(size: int) -> Tensor:
 def ssim_matrix(images: Tensor, reference: Tensor) -> Tensor:
     """SSIM of every image with every reference image: float64 [N, M], at most 1.
 
-    `images` [N, 1, H, W], `reference` [M, 1, H, W], in [0, 1]. Wang et al. 2004 with torchmetrics'
-    settings (Gaussian window of 11 pixels, sigma 1.5, mirrored borders). The window is applied as
-    two small matrix products and each image's own moments are computed once, which makes all pairs
-    affordable.
+    `images` [N, C, H, W], `reference` [M, C, H, W], in [0, 1]; of colour images the mean over
+    channels. Wang et al. 2004 with torchmetrics' settings (Gaussian window of 11 pixels, sigma 1.5,
+    mirrored borders).
     """
-    images = check_images(images).double().squeeze(1)
-    reference = check_images(reference, "reference images").double().squeeze(1)
-    check_same_size(images[:, None], reference[:, None], "images and reference")
+    images, reference = check_images(images), check_images(reference, "reference images")
+    check_same_size(images, reference, "images and reference")
+    channels = zip(images.double().unbind(1), reference.double().unbind(1), strict=True)
+    return torch.stack([_ssim_of_channel(a, b) for a, b in channels]).mean(dim=0)
+
+
+def _ssim_of_channel(images: Tensor, reference: Tensor) -> Tensor:
+    """SSIM [N, M] of one channel, float64 [N, H, W] and [M, H, W].
+
+    The window is applied as two small matrix products and each image's own moments are computed
+    once, which makes all pairs affordable.
+    """
     down, across = _window_filter(images.shape[1]), _window_filter(images.shape[2]).T
 
     def blur(stack: Tensor) -> Tensor:
@@ -265,7 +274,7 @@ def ssim_matrix(images: Tensor, reference: Tensor) -> Tensor:
 
     mean_r, variance_r = moments(reference)
     rows = []
-    for chunk in images.split(max(1, _PAIRS_AT_ONCE // len(reference))):
+    for chunk in images.split(max(1, _PIXELS_AT_ONCE // reference.numel())):
         mean, variance = (m[:, None] for m in moments(chunk))  # [B, 1, h, w]
         means = mean * mean_r  # [B, M, h, w]
         covariance = blur(chunk[:, None] * reference) - means
@@ -284,7 +293,7 @@ def paper_pairs(
     """The authors' pairs (D16): a synthetic image beside any real image, both at 299x299.
 
     Whatever their classes; `PAPER_PAIRS` random ones (or all images if there are fewer), enlarged
-    bilinearly as in their code. Yields batches [B, 1, 299, 299].
+    bilinearly as in their code. Yields batches [B, C, 299, 299].
     """
     images = check_images(images, "synthetic images")
     real_images = check_images(real_images, "real images")

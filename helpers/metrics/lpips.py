@@ -28,7 +28,7 @@ _MEAN, _DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of pixels
 
 
 class LpipsEmbedding(nn.Module):
-    """Grey images [B, 1, H, W] in [0, 1] to vectors [B, D] whose squared distance is LPIPS.
+    """Images [B, 1 or 3, H, W] in [0, 1] to vectors [B, D] whose squared distance is LPIPS.
 
     `alexnet`: the convolutions of torchvision's AlexNet; `channel_weights`: five vectors >= 0.
     D grows with H and W, which are at least 31.
@@ -43,7 +43,7 @@ class LpipsEmbedding(nn.Module):
                 module.inplace = False
 
     def forward(self, images: Tensor) -> Tensor:
-        """The vectors [B, D] of images [B, 1, H, W] in [0, 1]."""
+        """The vectors [B, D] of images [B, 1 or 3, H, W] in [0, 1]."""
         mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _DEVIATION))
         x = ((2 * images - 1).expand(-1, 3, -1, -1) - mean) / deviation
         parts = []
@@ -90,11 +90,13 @@ def embedding() -> LpipsEmbedding:
 
 @torch.no_grad()
 def _moments(images: Tensor, embed: Embed) -> tuple[Tensor, float]:
-    """Mean vector [D] and mean squared length of the images' vectors at 64x64."""
+    """Mean vector [D] and mean squared length of the images' vectors, at 64x64 or more."""
+    small = min(images.shape[2:]) < SIZE
     total, squares = torch.zeros(()), 0.0
     for batch in images.split(50):
-        wide = F.interpolate(batch, size=(SIZE, SIZE), mode="bilinear")
-        vectors = embed(wide).double()
+        if small:
+            batch = F.interpolate(batch, size=(SIZE, SIZE), mode="bilinear")
+        vectors = embed(batch).double()
         total = total + vectors.sum(dim=0)
         squares += vectors.square().sum().item()
     return total / len(images), squares / len(images)
@@ -110,9 +112,9 @@ def lpips(
 ) -> float:
     """Mean LPIPS over all synthetic-real pairs of the same class; 0 is equal, lower is nearer.
 
-    Images [N, 1, H, W] in [0, 1], enlarged to 64x64. Each synthetic image counts the same. `embed`
-    is `embedding()` unless given. The mean over a class's pairs also holds the class's own variety:
-    compare with the value of hold-out images, not with 0.
+    Images [N, C, H, W] in [0, 1], enlarged to 64x64 if they are smaller. Each synthetic image
+    counts the same. `embed` is `embedding()` unless given. The mean over a class's pairs also holds
+    the class's own variety: compare with the value of hold-out images, not with 0.
     """
     embed = embed or embedding()
     sets = same_class_sets(images, labels, real_images, real_labels)

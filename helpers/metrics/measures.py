@@ -25,8 +25,8 @@ from ..models.presets import Training
 from ..randomness import generator as stream
 from ..training import accounting
 from . import attacks, features, fidelity, lpips, plane, privacy, utility, worth
-from .augmentation import TrainingSet
 from .evaluation import DELTAS, PRIVATE_PER_CLASS, Evaluation
+from .worth import TrainingSet
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
 _SPLITS = 10  # of the authors' Inception Score

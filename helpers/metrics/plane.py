@@ -1,9 +1,9 @@
 """The plane on which densities are compared, and the density ratio on it (NFL, sections 3.2, 4.1).
 
-Nearest-neighbour densities are hopeless in 784 dimensions, so images are mapped to two first: by
-Isomap, fitted on clean public images that no generator was trained on (D12), so that the map itself
-says nothing about a private image. The ratio at the query compares a generator that saw one record
-with one that did not (Eq. 2). Points, distances: NumPy float64.
+Nearest-neighbour densities are hopeless in as many dimensions as an image has pixels, so images are
+mapped to two first: by Isomap, fitted on clean public images that no generator was trained on
+(D12), so that the map itself says nothing about a private image. The ratio at the query compares a
+generator that saw one record with one that did not (Eq. 2). Points, distances: NumPy float64.
 """
 
 import math
@@ -28,7 +28,7 @@ RESOLUTION = 1e-4  # in units of the points' root-mean-square spread; see `_neig
 class Reducer:
     """A fitted map; `transform(images)` gives points float64 [N, d].
 
-    `project` maps checked images [N, 1, H, W] to points. `log_density`, of a normalizing flow
+    `project` maps checked images [N, C, H, W] to points. `log_density`, of a normalizing flow
     only, maps them to their log densities [N] under the fitted model, in nats.
     """
 
@@ -43,10 +43,10 @@ class Reducer:
         self._log_density = log_density
 
     def transform(self, images: Tensor) -> np.ndarray:
-        """Points float64 [N, d] of `images` [N, 1, H, W] in [0, 1].
+        """Points float64 [N, d] of `images` [N, C, H, W] in [0, 1].
 
         Each image's point is independent of the rest and equal images have equal points, except
-        under UMAP, which places a batch by random steps. Raises `ValueError` for a size other than
+        under UMAP, which places a batch by random steps. Raises `ValueError` for a shape other than
         the fitted one.
         """
         return self.project(self._checked(images)).astype(np.float64)
@@ -68,7 +68,7 @@ class Reducer:
 
 
 def flatten(images: Tensor) -> np.ndarray:
-    """Pixels float64 [N, D] of images."""
+    """Pixels of all channels, float64 [N, D], of images [N, C, H, W]."""
     return images.flatten(1).double().numpy()
 
 
@@ -88,7 +88,7 @@ def check_public(images: Tensor, method: str, **smaller: int) -> Tensor:
 
 
 def isomap(images: Tensor, n_neighbors: int = 15, n_components: int = 2) -> Reducer:
-    """Fit Isomap (Tenenbaum et al. 2000) on public images [N, 1, H, W] in [0, 1].
+    """Fit Isomap (Tenenbaum et al. 2000) on public images [N, C, H, W] in [0, 1].
 
     Raises `ValueError` unless N > `n_neighbors` and N > `n_components`, or if all images are equal.
     A neighbourhood graph in several pieces is joined at the nearest points, with one warning.

@@ -19,7 +19,7 @@ from .fidelity import ssim_matrix
 def nearest_distances(images: Tensor, reference: Tensor) -> np.ndarray:
     """Euclidean distance in pixel space of each image to its nearest reference image, [N].
 
-    `images` [N, 1, H, W], `reference` [M, 1, H, W], in [0, 1]. A copy has distance exactly 0.
+    `images` [N, C, H, W], `reference` [M, C, H, W], in [0, 1]. A copy has distance exactly 0.
     """
     return nearest(images, reference)[0]
 

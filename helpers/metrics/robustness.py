@@ -29,9 +29,9 @@ class Robustness(NamedTuple):
 
 
 def deepfool(classifier: nn.Module, images: Tensor, *, iterations: int = 5) -> Tensor:
-    """Adversarial images float32 [N, 1, H, W] in [0, 1], after at most `iterations` steps each.
+    """Adversarial images float32 [N, C, H, W] in [0, 1], after at most `iterations` steps each.
 
-    Starts from the predicted class, right or wrong. `images` [N, 1, H, W] in [0, 1].
+    Starts from the predicted class, right or wrong. `images` [N, C, H, W] in [0, 1].
     """
     images = check_images(images)
     with torch.no_grad():
@@ -58,7 +58,7 @@ def deepfool(classifier: nn.Module, images: Tensor, *, iterations: int = 5) -> T
 def robustness(
     classifier: nn.Module, images: Tensor, labels: Tensor, *, iterations: int = 5
 ) -> Robustness:
-    """Accuracy under DeepFool and the distance it takes, on test images [N, 1, H, W] in [0, 1].
+    """Accuracy under DeepFool and the distance it takes, on test images [N, C, H, W] in [0, 1].
 
     TRI reports the accuracy on attacked images. DeepFool leaves the predicted class, so it also
     turns wrong predictions right: a worse classifier can then look more robust. That form is

@@ -13,25 +13,25 @@ from torch.nn import functional as F
 from ..data.checks import check_images, check_labels
 from .evaluation import ClassifierPreset
 
-SIZE = 28
 GROUPS = 8
 INFERENCE_BATCH = 500
 
 
 class Classifier(nn.Module):
-    """Images [N, 1, 28, 28] in [0, 1] to logits [N, n_classes].
+    """Images [N, C, H, W] in [0, 1] of one `shape` (C, H, W) to logits [N, n_classes].
 
     Channels are multiples of 8; every convolution but the last halves the plane. The head sees the
     mean over the plane, as the authors' does (`pooled`), or the plane as it is, which learns far
     more from a hundred images.
     """
 
-    def __init__(self, n_classes: int, preset: ClassifierPreset):
+    def __init__(self, n_classes: int, shape: tuple[int, ...], preset: ClassifierPreset):
         super().__init__()
+        self.shape = tuple(shape)
         channels = preset.channels
         layers: list[nn.Module] = []
         for i, width in enumerate(channels):
-            before = channels[i - 1] if i else 1
+            before = channels[i - 1] if i else shape[0]
             last = i == len(channels) - 1
             kernel, stride = (3, 1) if last else (4, 2)
             layers += [
@@ -39,15 +39,20 @@ class Classifier(nn.Module):
                 nn.GroupNorm(GROUPS, width),
                 nn.LeakyReLU(0.2),
             ]
-        self.body = nn.Sequential(*layers)  # -> [N, channels, side, side]
+        self.body = nn.Sequential(*layers)  # -> [N, channels, height, width]
         self.pool = nn.AdaptiveAvgPool2d(1) if preset.pooled else nn.Identity()
-        side = 1 if preset.pooled else SIZE // 2 ** (len(channels) - 1)
-        self.head = nn.Linear(channels[-1] * side**2, n_classes)
+        height, width = (
+            1 if preset.pooled else size // 2 ** (len(channels) - 1) for size in shape[1:]
+        )
+        self.head = nn.Linear(channels[-1] * height * width, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, n_classes] of images [N, 1, 28, 28] in [0, 1]."""
-        if images.shape[2:] != (SIZE, SIZE):
-            raise ValueError(f"images of {tuple(images.shape[2:])} pixels; need {SIZE}x{SIZE}")
+        """Logits [N, n_classes] of images [N, C, H, W] in [0, 1]."""
+        if images.shape[1:] != self.shape:
+            raise ValueError(
+                f"images of shape {tuple(images.shape[1:])}; this classifier was trained on images "
+                f"of shape {self.shape}: resize them, or train one on their shape"
+            )
         return self.head(self.pool(self.body(2 * images - 1)).flatten(1))
 
 
@@ -82,7 +87,7 @@ def train_classifier(
     preset: ClassifierPreset,
     generator: torch.Generator,
 ) -> Classifier:
-    """A classifier after `preset.steps` Adam steps on `images` [N, 1, H, W] in [0, 1].
+    """A classifier after `preset.steps` Adam steps on `images` [N, C, H, W] in [0, 1].
 
     `labels` [N] in 0..n_classes-1. `generator` decides initial weights and batches: the same
     generator state gives the same classifier. torch's global stream is left as it was. Raises
@@ -91,7 +96,7 @@ def train_classifier(
     images, labels = check_training_set(images, labels, n_classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        classifier = Classifier(n_classes, preset)
+        classifier = Classifier(n_classes, images.shape[1:], preset)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=preset.learning_rate)
     classifier.train()
     for rows in _batch_indices(len(images), preset.batch_size, preset.steps, generator):
@@ -103,7 +108,7 @@ def train_classifier(
 
 @torch.no_grad()
 def predict(classifier: nn.Module, images: Tensor) -> Tensor:
-    """Predicted classes int64 [N] of images [N, 1, H, W] in [0, 1], in batches."""
+    """Predicted classes int64 [N] of images [N, C, H, W] in [0, 1], in batches."""
     batches = check_images(images).split(INFERENCE_BATCH)
     return torch.cat([classifier(batch).argmax(dim=1) for batch in batches])
 
@@ -129,7 +134,7 @@ def balanced_accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> 
 def rescaled_paper(images: Tensor, test_images: Tensor) -> Tensor:
     """Images brought to the mean and deviation of the test images, as the authors do (D18).
 
-    That is a leak from the test set. Both [N, 1, H, W] in [0, 1]; the result is cut to [0, 1].
+    That is a leak from the test set. Both [N, C, H, W] in [0, 1]; the result is cut to [0, 1].
     """
     images, test_images = check_images(images), check_images(test_images, "test images")
     scale = test_images.std() / images.std().clamp(min=1e-6)

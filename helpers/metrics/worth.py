@@ -1,25 +1,127 @@
 """What training sets are worth to a classifier, tested on real images (NFL 3.4; TRI 4.1.4, 4.2).
 
-`train_on_synthetic` tests the synthetic images of one cell alone (train on synthetic, test on
-real), `settings` TRI's mixtures with the private images, and `ceiling` the private images without
-any synthetic ones. The ceiling depends on no generator, nor does the `judge`, which tells which
-class a synthetic image shows: both are computed once and kept in the store.
+`training_set` makes TRI's five sets of real and synthetic images. `train_on_synthetic` tests the
+synthetic images of one cell alone (train on synthetic, test on real), `settings` TRI's mixtures
+with the private images, and `ceiling` the private images without any synthetic ones. The ceiling
+depends on no generator, nor does the `judge`, which tells which class a synthetic image shows: both
+are computed once and kept in the store.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as geometry
 
 from ..data import assets, draws, files
+from ..data.checks import check_images, check_labels, check_same_size
 from ..data.datasets import Dataset
 from ..randomness import generator as stream
-from . import augmentation, robustness, utility
-from .augmentation import TrainingSet
+from . import robustness, utility
 from .evaluation import PRIVATE_PER_CLASS, ClassifierPreset, Evaluation
 from .utility import Classifier
 
 VERSION = 1  # raise when the judge or the ceiling changes its meaning
+SETTINGS = ("real", "geometric", "synthetic", "real+synthetic", "combined")
+DEGREES = 15.0  # TRI does not state its range of rotations
+
+
+# TRI's training sets
+
+
+class TrainingSet(NamedTuple):
+    """Images [N, C, H, W] in [0, 1] with labels [N]."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def geometric(
+    images: Tensor, *, generator: torch.Generator, flips: bool = True, degrees: float = DEGREES
+) -> Tensor:
+    """Each image turned by up to +-`degrees` and, with `flips`, mirrored each way half the time.
+
+    TRI flips horizontally and vertically. A mirrored digit or a body whose left is right is another
+    class: without `flips` the labels stay true. Images [N, C, H, W] in [0, 1] keep size and range;
+    corners uncovered by turning are black.
+    """
+    images = check_images(images)
+    angles = degrees * (2 * torch.rand(len(images), generator=generator) - 1)
+    mirrored = torch.rand(len(images), 2, generator=generator) < (0.5 if flips else 0.0)
+    turned = []
+    for image, angle, (horizontal, vertical) in zip(
+        images, angles.tolist(), mirrored.tolist(), strict=True
+    ):
+        image = geometry.rotate(image, angle, interpolation=InterpolationMode.BILINEAR)
+        image = geometry.hflip(image) if horizontal else image
+        turned.append(geometry.vflip(image) if vertical else image)
+    return torch.stack(turned).clamp(0, 1)
+
+
+def training_set(
+    setting: str,
+    real: TrainingSet,
+    synthetic: TrainingSet,
+    *,
+    multiple: int = 1,
+    generator: torch.Generator,
+    flips: bool = True,
+) -> TrainingSet:
+    """The training set of one of TRI's `SETTINGS`; `multiple`: synthetic images per real one.
+
+    (1) `real`; (2) `geometric`: real with a geometric copy of each; (3) `synthetic` alone; (4)
+    `real+synthetic`; (5) `combined`: as (4), with a geometric copy of each. The synthetic images
+    follow the real set's class counts, `multiple` times, drawn at random. Train each for the same
+    number of steps. Raises `ValueError` for an unknown setting or too few synthetic images.
+    """
+    if setting not in SETTINGS:
+        raise ValueError(f"setting {setting!r} is unknown; allowed: {', '.join(SETTINGS)}")
+    if isinstance(multiple, bool) or not isinstance(multiple, int) or multiple < 1:
+        raise ValueError(f"multiple is {multiple!r}; it must be a whole number of at least 1")
+    real = _checked(real, "real")
+    parts = []
+    if setting != "synthetic":
+        parts.append(real)
+    if setting in ("synthetic", "real+synthetic", "combined"):
+        synthetic = _checked(synthetic, "synthetic")
+        check_same_size(real.images, synthetic.images, "real and synthetic images")
+        parts.append(_matching(synthetic, real.labels, multiple, generator))
+    if setting in ("geometric", "combined"):
+        parts += [
+            TrainingSet(geometric(part.images, generator=generator, flips=flips), part.labels)
+            for part in parts
+        ]
+    return TrainingSet(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _checked(group: TrainingSet, name: str) -> TrainingSet:
+    images, labels = group[0], group[1]
+    images = check_images(images, f"{name} images")
+    return TrainingSet(images, check_labels(labels, len(images), f"{name} labels"))
+
+
+def _matching(
+    synthetic: TrainingSet, real_labels: Tensor, multiple: int, generator: torch.Generator
+) -> TrainingSet:
+    """Synthetic images drawn without replacement, `multiple` times the real count per class."""
+    rows = []
+    for label, count in zip(
+        *(t.tolist() for t in real_labels.unique(return_counts=True)), strict=True
+    ):
+        there = torch.nonzero(synthetic.labels == label).flatten()
+        if len(there) < multiple * count:
+            raise ValueError(
+                f"{len(there)} synthetic images of class {label}; {multiple * count} are needed "
+                f"({multiple} for each of {count} real ones)"
+            )
+        rows.append(there[torch.randperm(len(there), generator=generator)[: multiple * count]])
+    chosen = torch.cat(rows)
+    return TrainingSet(synthetic.images[chosen], synthetic.labels[chosen])
+
+
+# Their worth
 
 
 def train_on_synthetic(
@@ -62,7 +164,7 @@ def settings(
         for name, (setting, flips) in variants.items():
             if place and not flips:
                 continue
-            mixed = augmentation.training_set(
+            mixed = training_set(
                 setting,
                 real,
                 synthetic,
@@ -90,7 +192,7 @@ def ceiling(
     metrics, _ = _worth(dataset, real, "real", evaluation, seed, repeats=repeats)
     for name, flips in {"geometric": True, "geometric_unflipped": False}.items():
         if evaluation.multiples:
-            turned = augmentation.training_set(
+            turned = training_set(
                 "geometric", real, real, flips=flips, generator=stream(seed, "evaluation/geometric")
             )
             metrics |= _worth(dataset, turned, name, evaluation, seed)[0]
@@ -102,7 +204,8 @@ def judge(dataset: Dataset, preset: ClassifierPreset) -> Classifier:
     """A classifier trained on all real training images of the data set."""
     path = _path(dataset, "judge", preset).with_suffix(".npz")
     if (kept := files.read_arrays(path)) is not None:
-        network = Classifier(len(dataset.classes), preset)
+        shape = dataset.train_images.shape[1:]
+        network = Classifier(len(dataset.classes), shape, preset)
         network.load_state_dict({name: torch.from_numpy(values) for name, values in kept.items()})
         return network.eval()
     network = utility.train_classifier(
@@ -123,7 +226,7 @@ def _path(dataset: Dataset, name: str, *parts) -> Path:
 
 def _worth(
     dataset: Dataset,
-    training_set: TrainingSet,
+    taught: TrainingSet,
     name: str,
     evaluation: Evaluation,
     seed: int,
@@ -135,9 +238,7 @@ def _worth(
 
     Accuracies are means over `repeats` classifiers, on the full test set; the first is attacked.
     """
-    classifiers = [
-        _trained(dataset, training_set, evaluation, seed, repeat) for repeat in range(repeats)
-    ]
+    classifiers = [_trained(dataset, taught, evaluation, seed, repeat) for repeat in range(repeats)]
     by_class = torch.stack([_by_class(dataset, classifier) for classifier in classifiers])
     accuracies = torch.tensor([_accuracy(row, dataset) for row in by_class], dtype=torch.float64)
     metrics = {"accuracy": accuracies.mean().item()}
@@ -151,11 +252,11 @@ def _worth(
 
 
 def _trained(
-    dataset: Dataset, training_set: TrainingSet, evaluation: Evaluation, seed: int, repeat: int = 0
+    dataset: Dataset, taught: TrainingSet, evaluation: Evaluation, seed: int, repeat: int = 0
 ) -> Classifier:
     purpose = "evaluation/classifier" + (f"/{repeat}" if repeat else "")
     return utility.train_classifier(
-        *training_set,
+        *taught,
         len(dataset.classes),
         preset=evaluation.classifier,
         generator=stream(seed, purpose),

@@ -21,27 +21,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import presets
-from .interface import Generative
+from .interface import Generative, Shape
 from .unet import UNET
-
-_PIXELS = 28 * 28
 
 
 class DDPM(Generative):
-    """p(x | y) for images x [n, 1, 28, 28] in [0, 1] and labels y [n]."""
+    """p(x | y) for images x [n, C, S, S] in [0, 1] and labels y [n]."""
 
-    def __init__(self, classes: int, preset: presets.DDPM):
+    def __init__(self, classes: int, shape: Shape, preset: presets.DDPM):
         super().__init__()
-        self.classes, self.preset = classes, preset
-        self.network = UNET[type(preset.network)](classes, preset.network)
+        self.classes, self.shape, self.preset = classes, shape, preset
+        self.network = UNET[type(preset.network)](classes, shape, preset.network)
 
     def randomness(self, n: int, *, generator: torch.Generator) -> Tensor:
-        """[n, 786]: the noise of an image, its time t and the draw that drops its label.
+        """[n, C * S * S + 2]: an image's noise, its time t and the draw that drops its label.
 
         Times follow a golden-section sequence from a random start: each is uniform in [0, 1], and
         those of neighbouring rows, the draws of one record, spread evenly.
         """
-        noise = torch.randn(n, _PIXELS, generator=generator)
+        noise = torch.randn(n, math.prod(self.shape), generator=generator)
         start, golden = torch.rand(1, generator=generator), (math.sqrt(5) - 1) / 2
         times = (start + golden * torch.arange(n)) % 1
         drops = torch.rand(n, generator=generator)
@@ -53,8 +51,8 @@ class DDPM(Generative):
         Nearly clean images weigh little in it. An error of the noise or the velocity would weigh
         them by 1 / tan(phi)^2 or 1 / sin(phi)^2 and fill the clipped gradients with variance.
         """
-        noise = randomness[:, :_PIXELS].view_as(images)
-        times, drops = randomness[:, _PIXELS], randomness[:, _PIXELS + 1]
+        noise = randomness[:, :-2].view_as(images)
+        times, drops = randomness[:, -2], randomness[:, -1]
         cosine, sine = amplitudes(times)
         noisy = cosine * (2 * images - 1) + sine * noise
         onehot = F.one_hot(labels, self.classes) * (drops >= self.preset.drop)[:, None]
@@ -63,7 +61,7 @@ class DDPM(Generative):
         return losses.flatten(1).sum(1)
 
     def denoise(self, noisy: Tensor, time: float, labels: Tensor) -> Tensor:
-        """The guided estimate of x_0 in [-1, 1] from x_t, both [n, 1, 28, 28]."""
+        """The guided estimate of x_0 in [-1, 1] from x_t, both [n, C, S, S]."""
         n, weight = len(noisy), self.preset.guidance
         onehot = F.one_hot(labels, self.classes).to(noisy.dtype)
         times = noisy.new_full((2 * n,), time)
@@ -76,7 +74,7 @@ class DDPM(Generative):
     def sample(
         self, labels: Tensor, *, generator: torch.Generator, steps: int | None = None
     ) -> Tensor:
-        """Images [n, 1, 28, 28] in [0, 1], one per label, on the CPU; by DDIM in `steps` calls.
+        """Images [n, C, S, S] in [0, 1], one per label, on the CPU; by DDIM in `steps` calls.
 
         Deterministic given the first noise (Song et al. 2021, Eq. 12 with sigma 0). `steps`
         defaults to the preset's. Raises `ValueError` for steps below 1.
@@ -93,8 +91,8 @@ class DDPM(Generative):
         return _to_images(ancestral(denoise, noise, labels, steps=steps, generator=generator))
 
     def _start(self, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Pure noise [n, 1, 28, 28] and the labels, on the model's device."""
-        noise = torch.randn(len(labels), 1, 28, 28, generator=generator)
+        """Pure noise [n, C, S, S] and the labels, on the model's device."""
+        noise = torch.randn(len(labels), *self.shape, generator=generator)
         return noise.to(self.device), labels.to(self.device)
 
 

@@ -23,17 +23,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import presets
-from .interface import Generative
+from .interface import Generative, Shape
 
 
 class GAN(Generative):
-    """G(z, y) and D(x, y) for images x [n, 1, 28, 28] in [0, 1] and labels y [n]."""
+    """G(z, y) and D(x, y) for images x [n, C, S, S] in [0, 1] and labels y [n]."""
 
-    def __init__(self, classes: int, preset: presets.GAN):
+    def __init__(self, classes: int, shape: Shape, preset: presets.GAN):
         super().__init__()
-        self.classes, self.preset = classes, preset
-        self.generator = _generator(classes, preset)
-        self.discriminator = Discriminator(classes, preset)
+        self.classes, self.shape, self.preset = classes, shape, preset
+        self.generator = _generator(classes, shape, preset)
+        self.discriminator = Discriminator(classes, shape, preset)
         self.schedule = _SCHEDULES[preset.schedule](preset.discriminator_steps)
         self.private_labels: Tensor | None = None  # of the last batch; read by labels="batch" only
         self.real_loss = self.synthetic_loss = 0.0  # read by schedule="loss-gap" only
@@ -49,13 +49,13 @@ class GAN(Generative):
         return self.generator
 
     def generate(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Images [n, 1, 28, 28] in [0, 1] from codes [n, latent]."""
+        """Images [n, C, S, S] in [0, 1] from codes [n, latent]."""
         onehot = F.one_hot(labels, self.classes).to(codes.dtype)
         return torch.sigmoid(self.generator(torch.cat([codes, onehot], 1)))
 
     def randomness(self, n: int, *, generator: torch.Generator) -> Tensor:
-        """Standard normal draws for the instance noise, [n, 784]."""
-        return torch.randn(n, 28 * 28, generator=generator)
+        """Standard normal draws for the instance noise, [n, C * S * S]."""
+        return torch.randn(n, math.prod(self.shape), generator=generator)
 
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """The real half of the discriminator's loss per record [n]: -ln D(x, y)."""
@@ -84,7 +84,7 @@ class GAN(Generative):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Images [n, 1, 28, 28] in [0, 1], one per label, on the CPU."""
+        """Images [n, C, S, S] in [0, 1], one per label, on the CPU."""
         codes = self._codes(len(labels), generator)
         return self.generate(codes, labels.to(self.device)).cpu()
 
@@ -109,18 +109,18 @@ class GAN(Generative):
 
 
 class Discriminator(nn.Module):
-    """Images [n, 1, 28, 28] in [0, 1] and labels [n] to logits [n] of being real.
+    """Images [n, C, S, S] in [0, 1] and labels [n] to logits [n] of being real.
 
     The label enters as one-hot planes beside the image and the logits are averaged over the image
     (`head="mean"`, the authors'), or each class has a logit of its own, a linear function of all
     features, and the label chooses (`head="class"`): a much shorter way from the label to the loss.
     """
 
-    def __init__(self, classes: int, preset: presets.GAN):
+    def __init__(self, classes: int, shape: Shape, preset: presets.GAN):
         super().__init__()
         self.classes, self.planes = classes, preset.head == "mean"
         layers: list[nn.Module] = []
-        before, size = 1 + classes * self.planes, 28
+        before, size = shape[0] + classes * self.planes, shape[1]
         for i, (after, stride) in enumerate(preset.discriminator):
             layers.append(nn.Conv2d(before, after, 3, stride=stride, padding=1))
             if i > 0:
@@ -181,19 +181,20 @@ class LossGapSchedule:
 _SCHEDULES = {"fixed": FixedSchedule, "loss-gap": LossGapSchedule}
 
 
-def _generator(classes: int, preset: presets.GAN) -> nn.Sequential:
+def _generator(classes: int, shape: Shape, preset: presets.GAN) -> nn.Sequential:
     a, b, c = preset.generator
+    channels, quarter = shape[0], shape[1] // 4
     return nn.Sequential(
-        nn.Linear(preset.latent + classes, a * 7 * 7),
-        nn.Unflatten(1, (a, 7, 7)),
+        nn.Linear(preset.latent + classes, a * quarter**2),
+        nn.Unflatten(1, (a, quarter, quarter)),
         nn.GroupNorm(preset.groups, a),
-        nn.Upsample(scale_factor=2),  # -> [n, a, 14, 14]
+        nn.Upsample(scale_factor=2),  # -> [n, a, S/2, S/2]
         nn.Conv2d(a, b, 3, padding=1),
         nn.GroupNorm(preset.groups, b),
         nn.LeakyReLU(0.2),
-        nn.Upsample(scale_factor=2),  # -> [n, b, 28, 28]
+        nn.Upsample(scale_factor=2),  # -> [n, b, S, S]
         nn.Conv2d(b, c, 3, padding=1),
         nn.GroupNorm(preset.groups, c),
         nn.LeakyReLU(0.2),
-        nn.Conv2d(c, 1, 3, padding=1),
+        nn.Conv2d(c, channels, 3, padding=1),
     )

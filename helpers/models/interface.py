@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+Shape = tuple[int, int, int]  # channels, size, size of an image
+
 
 class Generative(nn.Module):
     """A model trained on private records as a whole: `noised` and `released` are itself."""

@@ -2,7 +2,9 @@
 
 Scales: `smoke` (a second, for tests), `quick` (some seconds, to try things out), `compact` (the
 default on a CPU) and `paper` (the widths and lengths of No Free Lunch, as its authors' code has
-them; meant for a GPU).
+them; meant for a GPU). Widths are the same for images of any shape: the families noise equally many
+parameters, within 10 %, at grey 28x28 and scale `compact`; larger images or colour ask for more
+(see `accounting.noise_to_signal`).
 """
 
 from dataclasses import dataclass
@@ -30,10 +32,10 @@ class VAE:
     """A class-conditional VAE: three encoder and three decoder convolutions around linear maps."""
 
     training: Training
-    encoder: tuple[int, int, int]  # channels at 14x14, 7x7, 7x7
+    encoder: tuple[int, int, int]  # channels at half, quarter and quarter size
     latent: int
     hidden: int  # width of the decoder's first linear layer
-    decoder: tuple[int, int, int, int]  # channels at 7x7, 7x7, 14x14, 28x28
+    decoder: tuple[int, int, int, int]  # channels at quarter, quarter, half and full size
     groups: int = 8
     beta: float = 1.0  # weight of the KL term
 
@@ -44,7 +46,7 @@ class GAN:
 
     training: Training  # of the discriminator; its steps are the private ones
     latent: int
-    generator: tuple[int, int, int]  # channels at 7x7, 14x14, 28x28
+    generator: tuple[int, int, int]  # channels at quarter, half and full size
     discriminator: tuple[tuple[int, int], ...]  # (channels, stride) of each convolution
     head: str = "class"  # or "mean", the authors': how the label enters the discriminator
     groups: int = 8
@@ -67,10 +69,10 @@ class PaperUNet:
 class CompactUNet:
     """A two-level U-Net on 2x2 pixel blocks with a linear bottleneck."""
 
-    fine: int  # channels at 14x14
-    coarse: int  # channels at 7x7
-    narrow: int  # channels at 7x7 that enter the bottleneck
-    wide: int  # channels at 7x7 that leave it, at least 4
+    fine: int  # channels at half size
+    coarse: int  # channels at quarter size
+    narrow: int  # channels at quarter size that enter the bottleneck
+    wide: int  # channels at quarter size that leave it, raised to 4 per channel of the image
     width: int  # of the bottleneck
     groups: int = 8
 

@@ -23,7 +23,7 @@ def images(
     n_per_class: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """Images [N, 1, 28, 28] in [0, 1] for `labels` [N], sorted, by the reference `name`.
+    """Images [N, C, S, S] in [0, 1] for `labels` [N], sorted, by the reference `name`.
 
     `records` are the training images, `n_per_class` how many of each class a full set has, and
     `generator` the one the full set is drawn with, in the same state: `real` keeps off those

@@ -9,20 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import presets
-from .interface import Generative
+from .interface import Generative, Shape
 
 
 class VAE(Generative):
-    """q(z | x, y) and p(x | z, y) for images x [n, 1, 28, 28] in [0, 1] and labels y [n]."""
+    """q(z | x, y) and p(x | z, y) for images x [n, C, S, S] in [0, 1] and labels y [n]."""
 
-    def __init__(self, classes: int, preset: presets.VAE):
+    def __init__(self, classes: int, shape: Shape, preset: presets.VAE):
         super().__init__()
         self.classes, self.latent, self.beta = classes, preset.latent, preset.beta
-        self.encoder = _encoder(classes, preset)
-        features = preset.encoder[-1] * 7 * 7
+        channels, size, _ = shape
+        self.encoder = _encoder(channels + classes, preset)
+        features = preset.encoder[-1] * (size // 4) ** 2
         self.mean = nn.Linear(features, preset.latent)
         self.log_variance = nn.Linear(features, preset.latent)
-        self.decoder = _decoder(classes, preset)
+        self.decoder = _decoder(classes, shape, preset)
 
     def encode(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the code, each [n, latent]."""
@@ -32,7 +33,7 @@ class VAE(Generative):
         return self.mean(features), self.log_variance(features)
 
     def decode(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Logits of the pixels, [n, 1, 28, 28]."""
+        """Logits of the pixels, [n, C, S, S]."""
         return self.decoder(torch.cat([codes, F.one_hot(labels, self.classes).to(codes.dtype)], 1))
 
     def randomness(self, n: int, *, generator: torch.Generator) -> Tensor:
@@ -50,24 +51,24 @@ class VAE(Generative):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Decoded means of the codes: images [n, 1, 28, 28] in [0, 1], on the CPU."""
+        """Decoded means of the codes: images [n, C, S, S] in [0, 1], on the CPU."""
         images, labels = images.to(self.device), labels.to(self.device)
         return torch.sigmoid(self.decode(self.encode(images, labels)[0], labels)).cpu()
 
     @torch.no_grad()
     def sample(self, labels: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Images [n, 1, 28, 28] in [0, 1], one per label, on the CPU."""
+        """Images [n, C, S, S] in [0, 1], one per label, on the CPU."""
         codes = torch.randn(len(labels), self.latent, generator=generator)
         return torch.sigmoid(self.decode(codes.to(self.device), labels.to(self.device))).cpu()
 
 
-def _encoder(classes: int, preset: presets.VAE) -> nn.Sequential:
+def _encoder(planes: int, preset: presets.VAE) -> nn.Sequential:
     a, b, c = preset.encoder
     return nn.Sequential(
-        nn.Conv2d(1 + classes, a, 4, stride=2, padding=1),  # -> [n, a, 14, 14]
+        nn.Conv2d(planes, a, 4, stride=2, padding=1),  # -> [n, a, S/2, S/2]
         nn.GroupNorm(preset.groups, a),
         nn.GELU(),
-        nn.Conv2d(a, b, 4, stride=2, padding=1),  # -> [n, b, 7, 7]
+        nn.Conv2d(a, b, 4, stride=2, padding=1),  # -> [n, b, S/4, S/4]
         nn.GroupNorm(preset.groups, b),
         nn.GELU(),
         nn.Conv2d(b, c, 3, padding=1),
@@ -77,22 +78,23 @@ def _encoder(classes: int, preset: presets.VAE) -> nn.Sequential:
     )
 
 
-def _decoder(classes: int, preset: presets.VAE) -> nn.Sequential:
+def _decoder(classes: int, shape: Shape, preset: presets.VAE) -> nn.Sequential:
     a, b, c, d = preset.decoder
+    channels, quarter = shape[0], shape[1] // 4
     return nn.Sequential(
         nn.Linear(preset.latent + classes, preset.hidden),
         nn.GELU(),
-        nn.Linear(preset.hidden, a * 7 * 7),
+        nn.Linear(preset.hidden, a * quarter**2),
         nn.GELU(),
-        nn.Unflatten(1, (a, 7, 7)),
+        nn.Unflatten(1, (a, quarter, quarter)),
         nn.Conv2d(a, b, 3, padding=1),
         nn.GroupNorm(preset.groups, b),
         nn.GELU(),
-        nn.ConvTranspose2d(b, c, 4, stride=2, padding=1),  # -> [n, c, 14, 14]
+        nn.ConvTranspose2d(b, c, 4, stride=2, padding=1),  # -> [n, c, S/2, S/2]
         nn.GroupNorm(preset.groups, c),
         nn.GELU(),
-        nn.ConvTranspose2d(c, d, 4, stride=2, padding=1),  # -> [n, d, 28, 28]
+        nn.ConvTranspose2d(c, d, 4, stride=2, padding=1),  # -> [n, d, S, S]
         nn.GroupNorm(preset.groups, d),
         nn.GELU(),
-        nn.Conv2d(d, 1, 3, padding=1),
+        nn.Conv2d(d, channels, 3, padding=1),
     )

@@ -14,11 +14,14 @@ from ..models.families import REFERENCES
 from ..study.results import Results
 from .figures import cells_of, panels, title, written
 
+_GAP = 2  # white pixels between images
 
-def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Images uint8 [rows, columns, H, W] tiled into one [.., ..], white between them."""
-    rows, columns, height, width = images.shape
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), 255, np.uint8)
+
+def mosaic(images: np.ndarray, gap: int = _GAP) -> np.ndarray:
+    """Images uint8 [rows, columns, H, W] (or [.., 3]) tiled into one, white between them."""
+    rows, columns, height, width, *colours = images.shape
+    size = rows * (height + gap) - gap, columns * (width + gap) - gap
+    sheet = np.full((*size, *colours), 255, np.uint8)
     for r in range(rows):
         for c in range(columns):
             y, x = r * (height + gap), c * (width + gap)
@@ -36,24 +39,30 @@ def samples(results: Results, model: str, *, seed: int = 0, shown: int = 6) -> F
 
 
 def _mosaics(sets: list[tuple[str, np.ndarray]], classes: np.ndarray, shown: int) -> Figure:
-    """A panel per set of images uint8 [classes, n, 28, 28], a row per class."""
+    """A panel per set of images uint8 [classes, n, H, W] (or [.., 3]), a row per class."""
     inch = min(max(0.27, 2.2 / len(classes)), 10 / (shown * len(sets)))  # of one image
     label = 0.08 * max(len(str(name)) for name in classes)
     size = (inch * shown * len(sets) + label + 0.3, 0.97 * inch * len(classes) + 0.5)
     figure, axes = panels(1, len(sets), size=size)
     for axis, (name, images) in zip(axes[0], sets, strict=True):
         _show(axis, name, mosaic(images[:, :shown]))
-    step = 28 + 2
-    axes[0, 0].set_yticks([step * r + 14 for r in range(len(classes))], classes.tolist())
-    axes[0, 0].tick_params(length=0)
+    _name_rows(axes[0, 0], classes.tolist(), height=sets[0][1].shape[2])
     return figure
 
 
 def _show(axis: Axes, name: str, sheet: np.ndarray) -> None:
-    axis.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+    grey = {"cmap": "gray", "vmin": 0, "vmax": 255} if sheet.ndim == 2 else {}
+    axis.imshow(sheet, **grey)
     axis.set(title=name, xticks=[], yticks=[])
     axis.grid(visible=False)
     sns.despine(ax=axis, left=True, bottom=True)
+
+
+def _name_rows(axis: Axes, names: Sequence[str], height: int) -> None:
+    """Write a name beside each row of a mosaic of images `height` pixels high."""
+    middles = [(height + _GAP) * row + height / 2 for row in range(len(names))]
+    axis.set_yticks(middles, names)
+    axis.tick_params(length=0)
 
 
 def references(results: Results, *, seed: int = 0, shown: int = 6) -> Figure:
@@ -75,8 +84,7 @@ def gallery(results: Results, model: str, *, seed: int = 0) -> Figure:
     for axis, cell in zip(axes.flat, cells, strict=False):
         pairs = results.arrays(cell)["gallery"]
         _show(axis, title(cell), mosaic(pairs.swapaxes(0, 1)))
-        axis.set_yticks([14, 44], ["synthetic", "private"])
-        axis.tick_params(length=0)
+        _name_rows(axis, ["synthetic", "private"], height=pairs.shape[2])
     for axis in axes.flat[len(cells) :]:
         axis.set_visible(False)
     return figure
@@ -94,8 +102,7 @@ def reconstructions(exhibits: dict[str, dict[str, np.ndarray]]) -> Figure:
         rows = [first[part], *(e[f"{part}_reconstructed"] for e in exhibits.values())]
         _show(axis, f"{part} images", mosaic(np.stack(rows)))
     names = ["image", *map(written, exhibits)]
-    axes[0, 0].set_yticks([30 * r + 14 for r in range(len(names))], names)
-    axes[0, 0].tick_params(length=0)
+    _name_rows(axes[0, 0], names, height=first["private"].shape[1])
     return figure
 
 

@@ -173,8 +173,10 @@ def train_role(
 
 
 def _build(cell: Cell, dataset: Dataset, purpose: str, seed: int = 0) -> Generative:
-    drawn = stream(seed, purpose)
-    return networks.build(cell.model, cell.scale, classes=len(dataset.classes), generator=drawn)
+    classes, drawn = len(dataset.classes), stream(seed, purpose)
+    return networks.build(
+        cell.model, cell.scale, classes=classes, shape=dataset.shape, generator=drawn
+    )
 
 
 def trained_model(cell: Cell, dataset: Dataset, run: dict[str, np.ndarray]) -> Generative:

@@ -9,8 +9,6 @@ compose exactly; Poisson-sampled ones numerically, as privacy loss distributions
 import math
 
 import numpy as np
-from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
-from dp_accounting.pld import PLDAccountant
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, logsumexp
 
@@ -33,8 +31,17 @@ def epsilon(
         return math.inf
     if sample_rate == 1 or noise_multiplier < 0.01:
         return _gdp_epsilon(math.sqrt(steps) / noise_multiplier, delta)
-    step = PoissonSampledDpEvent(sample_rate, GaussianDpEvent(noise_multiplier))
-    grid = _typical_loss(noise_multiplier, sample_rate) / 100
+    return _sampled_epsilon(noise_multiplier, steps, sample_rate, delta)
+
+
+def _sampled_epsilon(sigma: float, steps: int, sample_rate: float, delta: float) -> float:
+    """Under Poisson sampling, by privacy loss distributions."""
+    # Imported here: a training over the full batch needs nothing but torch, numpy and scipy.
+    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
+    from dp_accounting.pld import PLDAccountant
+
+    step = PoissonSampledDpEvent(sample_rate, GaussianDpEvent(sigma))
+    grid = _typical_loss(sigma, sample_rate) / 100
     accountant = PLDAccountant(value_discretization_interval=grid)
     accountant.compose(SelfComposedDpEvent(step, steps))
     return float(accountant.get_epsilon(delta))

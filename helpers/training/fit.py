@@ -7,16 +7,18 @@ neighbouring data sets share their initial weights and every random draw (defect
 
 import copy
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..data.draws import Sample
 from ..models import presets
 from ..models.interface import Generative
 from ..randomness import generator as stream
 from . import accounting, dp
+
+if TYPE_CHECKING:  # training asks for its images and labels, not for where samples come from
+    from ..data.draws import Sample
 
 _HISTORY_POINTS = 100  # rows kept per training
 
@@ -30,7 +32,7 @@ class Fitted(NamedTuple):
 
 def fit(
     model: Generative,
-    records: Sample,
+    records: "Sample",
     *,
     arm: str,
     sigma: float,
@@ -60,7 +62,8 @@ def fit(
         raise ValueError(
             f"places are {places.tolist()}; give each record its own in 0..{slots - 1}"
         )
-    records = Sample(*(part.to(model.device) for part in records))
+    images, labels = records.images.to(model.device), records.labels.to(model.device)
+    records = records._replace(images=images, labels=labels)
     streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
     private = _Adam(model.noised, training.learning_rate, training)
     opponent = _opponent(model, training)
