@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -75,14 +76,17 @@ def cached(images: Tensor, extract: Callable[[Tensor], Tensor]) -> Tensor:
     computed anew, with a warning.
     """
     images = check_images(images)
-    path = _cache_path(images, extract.__name__)
-    kept = files.read_arrays(path)
-    if kept is not None and len(kept["features"]) == len(images):
-        return torch.from_numpy(kept["features"])
-    distinct, place = _distinct(images)
-    features = extract(distinct)[place]
-    files.write_arrays(path, {"features": features.numpy()})
-    return features
+
+    def look() -> dict[str, np.ndarray]:
+        distinct, place = _distinct(images)
+        return {"features": extract(distinct)[place].numpy()}
+
+    kept = files.memo(
+        _cache_path(images, extract.__name__),
+        look,
+        current=lambda kept: len(kept["features"]) == len(images),
+    )
+    return torch.from_numpy(kept["features"])
 
 
 def _distinct(images: Tensor) -> tuple[Tensor, Tensor]:

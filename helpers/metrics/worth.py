@@ -10,6 +10,7 @@ are computed once and kept in the store.
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
@@ -185,43 +186,44 @@ def ceiling(
 
     `real` is what `seed` draws; kept in the store under that seed.
     """
-    path = _path(dataset, f"ceiling-{seed}", evaluation).with_suffix(".json")
-    if (kept := files.read_json(path)) is not None:
-        return kept
-    repeats = evaluation.classifier_seeds
-    metrics, _ = _worth(dataset, real, "real", evaluation, seed, repeats=repeats)
-    for name, flips in {"geometric": True, "geometric_unflipped": False}.items():
-        if evaluation.multiples:
-            turned = training_set(
-                "geometric", real, real, flips=flips, generator=stream(seed, "evaluation/geometric")
-            )
-            metrics |= _worth(dataset, turned, name, evaluation, seed)[0]
-    files.write_json(path, metrics)
-    return metrics
+
+    def measure() -> dict[str, float]:
+        repeats = evaluation.classifier_seeds
+        metrics, _ = _worth(dataset, real, "real", evaluation, seed, repeats=repeats)
+        for name, flips in {"geometric": True, "geometric_unflipped": False}.items():
+            if evaluation.multiples:
+                drawn = stream(seed, "evaluation/geometric")
+                turned = training_set("geometric", real, real, flips=flips, generator=drawn)
+                metrics |= _worth(dataset, turned, name, evaluation, seed)[0]
+        return metrics
+
+    return files.memo(_path(dataset, f"ceiling-{seed}.json", evaluation), measure)
 
 
 def judge(dataset: Dataset, preset: ClassifierPreset) -> Classifier:
     """A classifier trained on all real training images of the data set."""
-    path = _path(dataset, "judge", preset).with_suffix(".npz")
-    if (kept := files.read_arrays(path)) is not None:
-        shape = dataset.train_images.shape[1:]
-        network = Classifier(len(dataset.classes), shape, preset)
-        network.load_state_dict({name: torch.from_numpy(values) for name, values in kept.items()})
-        return network.eval()
-    network = utility.train_classifier(
-        dataset.train_images,
-        dataset.train_labels,
-        len(dataset.classes),
-        preset=preset,
-        generator=stream(0, "evaluation/judge"),
-    )
-    files.write_arrays(path, {name: t.numpy() for name, t in network.state_dict().items()})
-    return network
+
+    def train() -> dict[str, np.ndarray]:
+        network = utility.train_classifier(
+            dataset.train_images,
+            dataset.train_labels,
+            len(dataset.classes),
+            preset=preset,
+            generator=stream(0, "evaluation/judge"),
+        )
+        return {name: weights.numpy() for name, weights in network.state_dict().items()}
+
+    kept = files.memo(_path(dataset, "judge.npz", preset), train)
+    network = Classifier(len(dataset.classes), dataset.shape, preset)
+    network.load_state_dict({name: torch.from_numpy(values) for name, values in kept.items()})
+    return network.eval()
 
 
 def _path(dataset: Dataset, name: str, *parts) -> Path:
+    """Where the file `name` is kept, whose content the parts decide."""
     key = files.content_hash(VERSION, dataset.checksum, PRIVATE_PER_CLASS, *parts)
-    return assets.root() / "runs" / dataset.name / "baselines" / f"{name}-{key}"
+    stem, _, suffix = name.partition(".")
+    return assets.root() / "runs" / dataset.name / "baselines" / f"{stem}-{key}.{suffix}"
 
 
 def _worth(

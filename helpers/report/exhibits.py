@@ -45,11 +45,11 @@ def obtain(found: Results, cell: Cell) -> dict[str, np.ndarray]:
     checksum = found.provenance["data"]["checksum"]
     key = files.content_hash(VERSION, cell.training_key(checksum), cell.evaluation.classifier)
     path = found.folder / "exhibits" / f"{cell.name}.npz"
-    kept = files.read_arrays(path)
-    if kept is None or str(kept["key"]) != key:
-        kept = _make(cell) | {"key": np.array(key)}
-        files.write_arrays(path, kept)
-    return kept
+    return files.memo(
+        path,
+        lambda: _make(cell) | {"key": np.array(key)},
+        current=lambda kept: str(kept["key"]) == key,
+    )
 
 
 def _make(cell: Cell) -> dict[str, np.ndarray]:
