@@ -224,10 +224,9 @@ def _attack(prefix: str, bound: str, members: np.ndarray, others: np.ndarray) ->
 def take_density_ratios(s: Subject) -> Measured:
     """The query's density ratio, presence against absence of a class and, D11, one image of ten.
 
-    Nothing without a public pool of more images than Isomap has neighbours: then there is no plane.
+    Nothing where there is no plane.
     """
-    public = s.dataset.public_per_class * len(s.dataset.classes)
-    if public <= s.evaluation.isomap_neighbors:
+    if not has_plane(s.dataset, s.evaluation):
         return Measured({}, {})
     reducer = public_isomap(s.dataset, s.evaluation)
     points = {"query": reducer.transform(s.sets.query.images)}
@@ -241,6 +240,11 @@ def take_density_ratios(s: Subject) -> Measured:
 
 
 _ABSENT, _ONE_OF_TEN = ("victim", "ablated"), ("full", "omitted")
+
+
+def has_plane(dataset: Dataset, evaluation: Evaluation) -> bool:
+    """Whether the public pool has more images than Isomap has neighbours."""
+    return dataset.public_per_class * len(dataset.classes) > evaluation.isomap_neighbors
 
 
 @functools.lru_cache(maxsize=4)

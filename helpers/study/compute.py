@@ -227,17 +227,23 @@ def private(cell: Cell, dataset: Dataset) -> measures.Private:
 
 
 def reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:
-    """A few real images per class, and the public pool on its own Isomap plane."""
-    pool = draws.public(dataset, dataset.public_per_class)
-    reducer = measures.public_isomap(dataset, EVALUATIONS[scale])
-    images = to_bytes(pool.images)
-    shown = [
-        images[pool.labels == c][: measures.SHOWN_PER_CLASS] for c in range(len(dataset.classes))
-    ]
+    """A few real images per class, and the public pool on its own Isomap plane.
+
+    Without a public pool the images are of the hold-out; with too small a one there is no plane.
+    """
+    n_public, asked = dataset.public_per_class, EVALUATIONS[scale]
+    n_shown = min(measures.SHOWN_PER_CLASS, n_public or min(dataset.counts("test")))
+    shown = (draws.public if n_public else draws.holdout)(dataset, n_shown)
+    points, labels = np.zeros((0, 2), np.float32), np.zeros(0, np.int16)
+    if measures.has_plane(dataset, asked):
+        pool = draws.public(dataset, n_public)
+        points = measures.public_isomap(dataset, asked).transform(pool.images).astype(np.float32)
+        labels = pool.labels.numpy().astype(np.int16)
+    images = to_bytes(shown.images)
     return {
-        "images": np.stack(shown),
-        "points": reducer.transform(pool.images).astype(np.float32),
-        "labels": pool.labels.numpy().astype(np.int16),
+        "images": images.reshape(len(dataset.classes), n_shown, *images.shape[1:]),
+        "points": points,
+        "labels": labels,
         "classes": np.array(dataset.classes),
         "query_class": np.int64(dataset.query_class),
     }
