@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from helpers.data.draws import Sample
 from helpers.data.sources import from_bytes, to_bytes
 from helpers.metrics import attacks, features, fidelity, plane, privacy, robustness, utility
 from helpers.metrics.evaluation import EVALUATIONS
-from helpers.models import families, networks
+from helpers.models import families, networks, references
 from helpers.models.families import FAMILIES
 from helpers.training import fit
 
@@ -69,6 +70,16 @@ def classified(images, labels, holdout: Sample) -> dict[str, float]:
     attacked = robustness.robustness(classifier, holdout.images, holdout.labels, iterations=1)
     accuracy = utility.accuracy(classifier, holdout.images, holdout.labels)
     return {"accuracy": accuracy, **attacked._asdict()}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["copies", "means"])
+def test_references_keep_the_shape_of_the_records(name, shape):
+    private, dataset = records(shape), SimpleNamespace(classes=range(CLASSES))
+    options = {"n_per_class": 4, "generator": rng()}
+    images = references.images(name, dataset, private, private.labels, **options)
+    assert images.shape == private.images.shape
+    assert torch.equal(images, private.images) == (name == "copies")
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), *SHAPES])
