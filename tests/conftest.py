@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from chapters import nfl
+from helpers.study import results
+from helpers.study.results import Results
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -20,3 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def committed() -> dict[str, Results]:
+    """The committed results of the study, by data set; read once, for reading only."""
+    found = {name: results.available(name) for name in nfl.DATA}
+    return {name: part for name, part in found.items() if part is not None}

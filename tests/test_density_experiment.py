@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chapters.density import experiment, grid, measures, ratios, truth, verdict
+from chapters.claims import estimators
+from chapters.density import experiment, grid, measures, ratios, tables, truth
 from chapters.density.grid import SMOKE, Unit
 from helpers.data import files
 
@@ -143,29 +144,29 @@ CLEAR, LOWER = [0.80, 0.81, 0.82], [0.50, 0.52, 0.51]
 
 def test_c14_holds_where_isomap_is_above_every_rival_everywhere():
     frame = score_frame({name: {"isomap": CLEAR, "pca": LOWER, "umap": LOWER} for name in REAL})
-    assert list(verdict.claim_c14(frame, 10)["isomap is"]) == ["best"] * 3
-    assert verdict.verdict_c14(frame, 10) == "holds"
+    assert list(estimators.reducers(frame, 10)["isomap is"]) == ["best"] * 3
+    assert estimators.isomap_is_best(frame, 10) == "holds"
 
 
 def test_c14_is_contradicted_by_one_data_set_where_a_rival_is_above():
     values = {name: {"isomap": CLEAR, "pca": LOWER} for name in REAL}
     values["octmnist"] = {"isomap": LOWER, "pca": CLEAR}
-    assert verdict.verdict_c14(score_frame(values), 10) == "contradicted"
+    assert estimators.isomap_is_best(score_frame(values), 10) == "contradicted"
 
 
 def test_c14_is_undecided_where_the_interval_holds_nothing_or_there_is_one_seed():
     close = {"isomap": [0.5, 0.6, 0.7], "pca": [0.55, 0.62, 0.61]}
     frame = score_frame({name: close for name in REAL})
-    assert verdict.verdict_c14(frame, 10) == "undecided"
+    assert estimators.isomap_is_best(frame, 10) == "open"
     single = score_frame({name: {"isomap": [0.8], "pca": [0.5]} for name in REAL})
-    assert verdict.verdict_c14(single, 10) == "undecided"
+    assert estimators.isomap_is_best(single, 10) == "open"
 
 
 def test_c14_ignores_what_is_no_map():
     frame = score_frame(
         {name: {"isomap": CLEAR, "pca": LOWER, "tsne-joint": [0.9, 0.91, 0.92]} for name in REAL}
     )
-    assert verdict.verdict_c14(frame, 10) == "holds"
+    assert estimators.isomap_is_best(frame, 10) == "holds"
 
 
 def estimates(spreads, response=1.0, noise=0.1):
@@ -176,7 +177,7 @@ def estimates(spreads, response=1.0, noise=0.1):
         for name, estimator in ratios.ESTIMATORS.items():
             for leak in leaks:
                 for seed in range(3):
-                    for fraction in verdict.FRACTIONS:
+                    for fraction in tables.FRACTIONS:
                         for place, setting in enumerate(estimator.values):
                             share = place / max(1, len(estimator.values) - 1)
                             shift = spreads.get(name, 0.0) * (share + 0.01 * seed)
@@ -201,21 +202,21 @@ WIDE = {"kde": 1.0, "logistic": 1.0, "neural": 1.0}
     ],
 )
 def test_c15_follows_its_rule(spreads, response, outcome):
-    assert verdict.verdict_c15(estimates(spreads, response)) == outcome
+    assert estimators.only_knn(estimates(spreads, response)) == outcome
 
 
 def test_error_holds_bias_and_variance():
     frame = estimates({}, response=0.0, noise=0.3)
     exact = [
-        truth.blob_log_ratio(f, leak) for leak in truth.WIDTHS for f in verdict.FRACTIONS if f > 0
+        truth.blob_log_ratio(f, leak) for leak in truth.WIDTHS for f in tables.FRACTIONS if f > 0
     ]
-    bias, rmse = verdict.error(frame, "isomap", "knn")
+    bias, rmse = tables.error(frame, "isomap", "knn")
     assert bias == pytest.approx(-np.mean(exact))
     assert rmse == pytest.approx(math.sqrt(np.mean(np.square(exact)) + 0.3**2))
 
 
 def test_separation_counts_null_deviations():
     frame = estimates({}, response=0.5, noise=0.1)
-    assert verdict.separation(frame, "mnist", "isomap", "knn", 0.05) == pytest.approx(5)
-    assert verdict.detection_limit(frame, "mnist") == min(f for f in verdict.FRACTIONS if f > 0)
-    assert verdict.detection_limit(estimates({}, response=0.1), "mnist") == math.inf
+    assert tables.separation(frame, "mnist", "isomap", "knn", 0.05) == pytest.approx(5)
+    assert tables.detection_limit(frame, "mnist") == min(f for f in tables.FRACTIONS if f > 0)
+    assert tables.detection_limit(estimates({}, response=0.1), "mnist") == math.inf

@@ -8,13 +8,14 @@ whose ratio is known (`truth`).
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from chapters import nfl
 from helpers.data import datasets
 from helpers.randomness import generator as stream
 
 from .. import density
 from . import truth
 
-DATASETS = (truth.BLOBS, "mnist", "octmnist", "organamnist")
+DATASETS = (truth.BLOBS, *nfl.DATA)  # what the page speaks of; any other can be tried
 MAPS = tuple(density.REDUCERS)  # reducers that new images can be sent through
 SCORED_ONLY = ("tsne-joint", "flow-density")  # no map to a plane: nothing is estimated behind them
 
