@@ -1,11 +1,12 @@
 """Options and fixtures shared by the tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chapters import nfl
-from helpers.study import results
+from helpers.study import host, results
 from helpers.study.results import Results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,3 +32,10 @@ def committed() -> dict[str, Results]:
     """The committed results of the study, by data set; read once, for reading only."""
     found = {name: results.available(name) for name in nfl.DATA}
     return {name: part for name, part in found.items() if part is not None}
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks of a few thousand weights train faster so, and by far where cores are shared."""
+    with host.one_thread():
+        yield
