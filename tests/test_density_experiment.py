@@ -33,10 +33,10 @@ def test_a_slice_is_computed_once_and_then_read(monkeypatch):
     first = obtain()
     monkeypatch.setattr(measures, "measure", lambda *_: pytest.fail("computed again"))
     again = obtain()
-    pd.testing.assert_frame_equal(first.frame, again.frame)
-    assert list(first.frame) == list(grid.COLUMNS)
-    assert not first.frame.drop(columns="value").duplicated().any()
-    assert np.isfinite(first.frame["value"]).all()
+    pd.testing.assert_frame_equal(first, again)
+    assert list(first) == list(grid.COLUMNS)
+    assert not first.drop(columns="value").duplicated().any()
+    assert np.isfinite(first["value"]).all()
 
 
 def test_collecting_again_gives_the_same_bytes():
@@ -69,19 +69,19 @@ def test_a_damaged_unit_is_computed_again_with_a_warning():
 
 
 def test_a_further_seed_joins_those_collected():
-    one = obtain(names=[truth.BLOBS]).frame
-    both = obtain(names=[truth.BLOBS], seeds=[0, 1]).frame
+    one = obtain(names=[truth.BLOBS])
+    both = obtain(names=[truth.BLOBS], seeds=[0, 1])
     assert set(both["seed"]) == {0, 1}
     merged = one.merge(both, how="left", indicator=True)
     assert (merged["_merge"] == "both").all()
-    assert "digits" in set(obtain().frame["dataset"])
+    assert "digits" in set(obtain()["dataset"])
 
 
 def test_another_version_of_the_experiment_is_computed_anew(monkeypatch):
     unit = Unit(truth.BLOBS, 0, 3, "pca")
-    before = experiment._key(unit, SMOKE)
+    before = experiment._key(unit, SMOKE, "")
     monkeypatch.setattr(experiment, "VERSION", experiment.VERSION + 1)
-    assert experiment._key(unit, SMOKE) != before
+    assert experiment._key(unit, SMOKE, "") != before
 
 
 def test_a_pair_shares_no_clean_point_and_holds_the_asked_leak():
@@ -98,7 +98,7 @@ def test_a_pair_shares_no_clean_point_and_holds_the_asked_leak():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"names": ["mnits"]}, "'mnits' is unknown"),
+        ({"names": ["mnits"]}, "unknown data set 'mnits'"),
         ({"reducers": ["lda"]}, "'lda' is unknown"),
         ({"seeds": []}, "seeds"),
         ({"seeds": [-1]}, "seed is -1"),
@@ -117,7 +117,8 @@ def test_collecting_other_images_of_the_same_name_is_refused():
     about["data"]["digits"] = "other"
     for unit in about["units"]:
         if unit["dataset"] == "digits":
-            unit["key"] = experiment._hash(experiment._unit_of(unit), SMOKE, "other")
+            own = Unit(*(unit[name] for name in ("dataset", "seed", "per_class", "reducer")))
+            unit["key"] = experiment._key(own, SMOKE, "other")
     files.write_json(root / f"{experiment.NAME}.json", about)
     with pytest.raises(ValueError, match="other images of digits"):
         experiment.collect([Unit("digits", 0, 3, "pca")], SMOKE, root)

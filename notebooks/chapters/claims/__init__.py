@@ -54,5 +54,4 @@ def judge(study: pd.DataFrame, density: pd.DataFrame | None = None) -> list[Judg
 
 def density_frame() -> pd.DataFrame | None:
     """What is collected of the experiment on density estimators; `None` if there is nothing."""
-    path = experiment.results_root("full") / f"{experiment.NAME}.csv"
-    return pd.read_csv(path, keep_default_na=False) if path.exists() else None
+    return experiment.collected()

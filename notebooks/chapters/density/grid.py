@@ -64,11 +64,8 @@ class Unit:
     reducer: str
 
     def __post_init__(self):
-        known = (*datasets.NAMES, truth.BLOBS)
-        if self.dataset not in known:
-            raise ValueError(
-                f"data set {self.dataset!r} is unknown; allowed: {', '.join(sorted(known))}"
-            )
+        if self.dataset not in (*datasets.NAMES, truth.BLOBS):
+            datasets.load(self.dataset)  # of one's own, or an error that says what is known
         if self.reducer not in MAPS + SCORED_ONLY:
             allowed = ", ".join(MAPS + SCORED_ONLY)
             raise ValueError(f"reducer {self.reducer!r} is unknown; allowed: {allowed}")
