@@ -8,6 +8,7 @@ from sklearn.neighbors import KernelDensity
 
 from chapters.density import ratios
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES = list(ratios.ESTIMATORS)
 
 
