@@ -12,38 +12,7 @@ from ..verdicts import judge as _judge
 from . import beyond, estimators, mnist
 from .evidence import gather
 
-GROUPS = {
-    "fidelity": "Fidelity",
-    "utility": "Utility",
-    "privacy": "Privacy",
-    "density": "Density estimation",
-    "medical": "Medical images",
-    "overall": "All dimensions",
-}
-CLAIMS = (
-    mnist.c1,
-    mnist.c2,
-    mnist.c3,
-    mnist.c4,
-    mnist.c5,
-    mnist.c6,
-    mnist.c7,
-    mnist.c8,
-    mnist.c9,
-    mnist.c10,
-    mnist.c11,
-    mnist.c12,
-    mnist.c13,
-    estimators.c14,
-    estimators.c15,
-    beyond.c16,
-    beyond.c17,
-    beyond.c18,
-    beyond.c19,
-    beyond.c20,
-    beyond.c21,
-    beyond.c22,
-)
+CLAIMS = (*mnist.CLAIMS, *estimators.CLAIMS, *beyond.CLAIMS)
 
 
 def judge(study: pd.DataFrame, density: pd.DataFrame | None = None) -> list[Judged]:

@@ -192,3 +192,6 @@ def consistency(e: Evidence, dataset: str, model: str) -> Part:
     """The slope of conditional consistency over sigma."""
     slope = e.slope(dataset, model, "conditional_consistency")
     return one(dataset, model, "consistency per 0.1 of σ", slope, high=0)
+
+
+CLAIMS = (c16, c17, c18, c19, c20, c21, c22)

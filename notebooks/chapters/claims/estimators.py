@@ -198,3 +198,6 @@ def answers(frame: pd.DataFrame) -> dict[str, str]:
         "c15": only_knn(frame),
     }
     return {name: "undecided" if outcome == "open" else outcome for name, outcome in found.items()}
+
+
+CLAIMS = (c14, c15)

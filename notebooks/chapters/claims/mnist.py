@@ -243,3 +243,6 @@ def c13(e: Evidence) -> list[Part]:
     return parts + [
         more(d, p, f"{what}, σ = 0.1–0.2", lambda m, d=d: small(d, m)) for d, p in pairs
     ]
+
+
+CLAIMS = (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13)

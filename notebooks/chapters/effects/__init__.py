@@ -27,28 +27,11 @@ from .words import WORDS, text_of
 __all__ = ["EFFECTS", "SECTIONS", "Study", "collect", "collected", "gather", "obtain", "shown"]
 
 VERSION = 1  # raise when a number changes for a reason outside this folder: see `key`
-EFFECTS: dict[str, Callable[[Study], dict[str, Any]]] = {
-    "D1": training.d1,
-    "D2": training.d2,
-    "D3": training.d3,
-    "D4": training.d4,
-    "D5": training.d5,
-    "D6": training.d6,
-    "D7": training.d7,
-    "D8": training.d8,
-    "D9": measures.d9,
-    "D10": measures.d10,
-    "D11": measures.d11,
-    "D12": measures.d12,
-    "D13": measures.d13,
-    "D14": measures.d14,
-    "D15": measures.d15,
-    "D16": measures.d16,
-    "D17": measures.d17,
-    "D18": measures.d18,
-    "D19": measures.d19,
-    "D20": training.d20,
-    "D21": measures.d21,
+EFFECTS: dict[str, Callable[[Study], dict[str, Any]]] = {  # by row: "D1" is measured by `d1`
+    effect.__name__.upper(): effect
+    for effect in sorted(
+        (*training.EFFECTS, *measures.EFFECTS), key=lambda effect: int(effect.__name__[1:])
+    )
 }
 SECTIONS = {
     "accounting": ("D1", "D6", "D7", "D8"),

@@ -202,3 +202,6 @@ def d21(study: Study) -> dict:
     """Cells collected, and values among them that are not finite numbers."""
     values = study.frame["value"].to_numpy(dtype=float)
     return {"failed": [int((~np.isfinite(values)).sum()), len(values)]}
+
+
+EFFECTS = (d9, d10, d11, d12, d13, d14, d15, d16, d17, d18, d19, d21)

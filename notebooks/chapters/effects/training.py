@@ -160,3 +160,6 @@ def d20(study: Study) -> dict:
     bars = tables.benchmark("sampling")["value"]
     ratio = bars[[name.endswith("cell(s)") for name in bars.index]].iloc[0]
     return {"start": left, "sampler": float(ratio)}
+
+
+EFFECTS = (d1, d2, d3, d4, d5, d6, d7, d8, d20)
