@@ -1,8 +1,13 @@
 """Options and fixtures shared by the tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from chapters import nfl
+from helpers.study import host
+from helpers.study.results import Results
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def committed() -> dict[str, Results]:
+    """The committed results of the study, by data set; read once, for reading only."""
+    return nfl.collected()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks of a few thousand weights train faster so, and by far where cores are shared."""
+    with host.one_thread():
+        yield

@@ -1,7 +1,11 @@
 """The claims ledger: each rule decides made-up studies rightly, and the page says what it finds."""
 
+import dataclasses
+import importlib
 import itertools
 import math
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,16 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chapters import claims
-from chapters.claims import CLAIMS, Claim, beyond, evidence, judgement, ledger
-from chapters.claims.evidence import AUTHORS, DATA, MODELS, PATH, Quantity
-from chapters.claims.judgement import Part
-from chapters.density import verdict
-from helpers.study import results
+from chapters import claims, ledger, verdicts
+from chapters.claims import CLAIMS, beside, estimators, evidence
+from chapters.claims.evidence import PATH, authors_form
+from chapters.nfl import DATA, MODELS
+from chapters.verdicts import Claim, Judged, Part, Quantity, Setting, Verdict
+from helpers.data import datasets
+from helpers.models import families
 
 SEEDS = (0, 1, 2)
 JITTER = (-1, 1, 0)  # of the seeds
-BY_ID = {claim.id: claim for claim in CLAIMS}
+NAMES = {title: name for name, title in evidence.TITLES.items()}
 STUDIED = [claim for claim in CLAIMS if claim.group != "density"]
 PAGE = Path(__file__).resolve().parent.parent / "notebooks" / "claims.ipynb"
 
@@ -160,20 +165,22 @@ def study(measures: dict[str, Values], jitter: float = 1e-3, seeds=SEEDS) -> pd.
         for seed in seeds:
             value = values(d, m, s)
             value += jitter * share * JITTER[seed] * max(abs(value), 0.1)
-            for name in {metric, AUTHORS.get(metric, metric)}:
+            for name in {metric, authors_form(metric) or metric}:
                 rows.append((d, m, arm, s, seed, "compact", name, value))
     columns = ["dataset", "model", "arm", "sigma", "seed", "scale", "metric", "value"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def judged(claim: Claim, frame: pd.DataFrame, *, authors: bool = False) -> judgement.Verdict:
+def judged(claim: Claim, frame: pd.DataFrame, *, authors: bool = False) -> Verdict:
     return claim.judge(evidence.gather(frame, authors=authors))
 
 
 def test_every_claim_is_there_once_with_a_rule() -> None:
     assert [claim.id for claim in CLAIMS] == [f"C{i}" for i in range(1, 23)]
     assert all(len(claim.rule) > 40 and claim.statement for claim in CLAIMS)
-    assert {claim.group for claim in CLAIMS} == set(claims.GROUPS)
+    source = "".join(cell.source for cell in nbformat.read(PAGE, as_version=4).cells)
+    shown = re.findall(r"ledger\.(?:details|elsewhere)\(judged, \"(\w+)\"\)", source)
+    assert {claim.group for claim in CLAIMS} == set(shown)
     assert set(STUDIES) == {claim.id for claim in STUDIED}
 
 
@@ -217,16 +224,15 @@ def test_nothing_is_reproduced_without_all_it_needs(claim: Claim) -> None:
     needs = frozenset().union(*(part.quantity.needs for part in parts))
     assert needs
     for place in needs:
-        sigma = PATH[place.level]
         gone = (
-            (frame["dataset"] == place.dataset)
-            & (frame["model"] == place.model)
-            & (frame["sigma"] == sigma)
+            (frame["dataset"] == NAMES[place.dataset])
+            & (frame["model"] == NAMES[place.model])
+            & (frame["sigma"] == PATH[place.level])
             & (frame["seed"] > 0)
         )
         found = judged(claim, frame[~gone])
         assert found.outcome == "cannot be decided" and found.incomplete
-        assert place.level in found.reason and evidence.TITLES[place.model] in found.reason
+        assert place.level in found.reason and place.model in found.reason
 
 
 @pytest.mark.parametrize("claim", STUDIED, ids=lambda claim: claim.id)
@@ -236,7 +242,8 @@ def test_settings_that_a_claim_does_not_need_do_not_matter(claim: Claim) -> None
     needs = frozenset().union(*(part.quantity.needs for part in whole.parts))
     keys = zip(frame["dataset"], frame["model"], frame["sigma"], strict=True)
     levels = {sigma: level for level, sigma in PATH.items()}
-    kept = [(d, m, levels[s]) in needs for d, m, s in keys]
+    title = evidence.TITLES
+    kept = [Setting(title[d], title[m], levels[s]) in needs for d, m, s in keys]
     assert judged(claim, frame[kept]).number == whole.number
 
 
@@ -247,7 +254,7 @@ def test_each_form_is_judged_by_its_own_measures() -> None:
     [found] = [f for f in claims.judge(mixed) if f.claim.id == "C2"]
     assert (found.verdict.outcome, found.authors.outcome) == ("reproduced", "not reproduced")
     assert found.changes
-    assert claims.count(claims.judge(mixed))["claims_changed"] >= 1
+    assert verdicts.count(claims.judge(mixed))["claims_changed"] >= 1
 
 
 def test_two_values_of_one_cell_are_refused() -> None:
@@ -260,7 +267,7 @@ def test_two_values_of_one_cell_are_refused() -> None:
 
 
 def quantity(*values: float) -> Quantity:
-    return Quantity(dict(enumerate(values)), frozenset(), frozenset())
+    return Quantity(dict(enumerate(values)))
 
 
 def test_seeds_are_paired() -> None:
@@ -269,8 +276,8 @@ def test_seeds_are_paired() -> None:
 
 
 def test_only_common_seeds_are_compared() -> None:
-    first = Quantity({0: 5.0, 1: 6.0}, frozenset(), frozenset())
-    second = Quantity({1: 2.0, 2: 9.0}, frozenset(), frozenset())
+    first = Quantity({0: 5.0, 1: 6.0})
+    second = Quantity({1: 2.0, 2: 9.0})
     assert (first - second).values == {1: 4.0}
 
 
@@ -319,7 +326,7 @@ def test_contradiction_is_harder_among_many_parts_and_holding_is_not() -> None:
 
 def test_a_contradicted_part_decides_even_if_others_are_missing() -> None:
     parts = [Part("known: a", quantity(-1, -1.01, -0.99), low=0), Part("x: b", quantity(), low=0)]
-    found = judgement.conjunction(parts)
+    found = verdicts.conjunction(parts)
     assert found.outcome == "not reproduced" and "known" in found.reason
 
 
@@ -348,31 +355,32 @@ def test_reducers_are_judged_by_the_form_that_is_asked_for(
 ) -> None:
     metric = "combined_paper" if authors else "density_spearman"
     e = evidence.Evidence({}, scored(density, metric, isomap), authors)
-    assert beyond.c14(e).outcome == outcome
+    assert estimators.c14.judge(e).outcome == outcome
 
 
 def test_density_claims_agree_with_their_own_page(density: pd.DataFrame) -> None:
-    words = {"holds": 0, "contradicted": 1, "undecided": 2}
+    words = ("holds", "contradicted", "undecided")
+    shown = estimators.answers(density)
     e = evidence.Evidence({}, density, authors=False)
-    own = verdict.verdict_c14(density, beyond.SCARCE), verdict.verdict_c15(density)
-    ours = beyond.c14(e).outcome, beyond.c15(e).outcome
-    assert ours == tuple(judgement.OUTCOMES[words[w]] for w in own)
+    for claim in (estimators.c14, estimators.c15):
+        outcome = claim.judge(e).outcome
+        assert shown[claim.id.lower()] == words[verdicts.OUTCOMES.index(outcome)]
 
 
 def test_invariance_is_judged_both_ways(density: pd.DataFrame) -> None:
     flat = density["estimator"] == "knn"
     means = flat & (density["metric"] == "mean")
     e = evidence.Evidence({}, density.assign(value=density["value"].where(~means, 1.0)), False)
-    assert beyond.c15(e).outcome != "not reproduced"
+    assert estimators.c15.judge(e).outcome != "not reproduced"
     spread = density["value"].where(~means, density["setting"])
     e = evidence.Evidence({}, density.assign(value=spread), False)
-    assert beyond.c15(e).outcome == "not reproduced"
+    assert estimators.c15.judge(e).outcome == "not reproduced"
 
 
-@pytest.mark.parametrize("rule", [beyond.c14, beyond.c15])
-def test_density_claims_need_all_data_sets(density: pd.DataFrame, rule: Callable) -> None:
+@pytest.mark.parametrize("claim", [estimators.c14, estimators.c15], ids=lambda claim: claim.id)
+def test_density_claims_need_all_data_sets(density: pd.DataFrame, claim: Claim) -> None:
     for frame in (None, density[density["dataset"] != "octmnist"]):
-        found = rule(evidence.Evidence({}, frame, authors=False))
+        found = claim.judge(evidence.Evidence({}, frame, authors=False))
         assert found.outcome == "cannot be decided" and found.incomplete
 
 
@@ -380,10 +388,15 @@ def test_density_claims_need_all_data_sets(density: pd.DataFrame, rule: Callable
 
 
 @pytest.fixture(scope="module")
-def committed() -> list[claims.Judged]:
-    found = [results.available(name) for name in DATA]
-    frame = pd.concat([part.frame for part in found if part is not None], ignore_index=True)
-    return claims.judge(frame, claims.density_frame())
+def frame(committed) -> pd.DataFrame:
+    """The study as it is committed."""
+    return pd.concat([part.frame for part in committed.values()], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def found(frame: pd.DataFrame, density: pd.DataFrame) -> list[Judged]:
+    """Its verdicts."""
+    return claims.judge(frame, density)
 
 
 def outputs(start: str, kind: str = "text/html") -> str:
@@ -394,46 +407,97 @@ def outputs(start: str, kind: str = "text/html") -> str:
 
 
 def test_the_page_shows_the_verdicts_of_the_committed_results(
-    committed: list[claims.Judged],
+    found: list[Judged],
 ) -> None:
     shown = outputs("ledger.text_table(ledger.ledger(judged)")
     widths = (27, 14, 22, 23, 14)
-    assert shown == ledger.text_table(ledger.ledger(committed), "ledger", widths).data
-    assert all(f"{f.claim.id}. " in shown and f.verdict.outcome in shown for f in committed)
+    assert shown == ledger.text_table(ledger.ledger(found), "ledger", widths).data
+    assert all(f"{f.claim.id}. " in shown and f.verdict.outcome in shown for f in found)
 
 
-def test_the_page_counts_as_the_committed_results_do(committed: list[claims.Judged]) -> None:
-    numbers = claims.count(committed)
+def test_the_page_counts_as_the_committed_results_do(found: list[Judged]) -> None:
+    numbers = verdicts.count(found)
     kinds = ("claims_reproduced", "claims_not_reproduced", "claims_undecided")
     assert sum(numbers[kind] for kind in kinds) == numbers["claims_total"] == len(CLAIMS)
     page = nbformat.read(PAGE, as_version=4)
-    [cell] = [c for c in page.cells if "claims.count(judged)" in c.source]
+    [cell] = [c for c in page.cells if "verdicts.count(judged)" in c.source]
     stored = {o.metadata["scrapbook"]["name"]: next(iter(o.data.values())) for o in cell.outputs}
     assert {name: repr(value) for name, value in numbers.items()} == stored
-    assert outputs("Markdown(ledger.closing", "text/markdown") == ledger.closing(committed)
+    assert outputs("Markdown(ledger.closing", "text/markdown") == ledger.closing(found)
 
 
 def test_a_reproduced_claim_has_every_part_from_two_seeds_or_more(
-    committed: list[claims.Judged],
+    found: list[Judged],
 ) -> None:
-    for found in (f for f in committed if f.verdict.outcome == "reproduced"):
-        assert all(part.interval() is not None for part in found.verdict.parts)
+    for one in (f for f in found if f.verdict.outcome == "reproduced"):
+        assert all(part.interval() is not None for part in one.verdict.parts)
 
 
-def test_every_setting_is_counted(committed: list[claims.Judged]) -> None:
-    frame = study({"fid": line(1)}, seeds=(0, 1))
-    counts = ledger.coverage(frame)
+def test_every_setting_is_counted() -> None:
+    counts = beside.coverage(study({"fid": line(1)}, seeds=(0, 1)))
     assert counts.shape == (9, 6)
     assert set(counts["sgd"]) == {2} and set(counts["clipped"]) == {0}
 
 
 def test_what_is_shown_beside_needs_no_complete_study() -> None:
-    assert set(ledger.beside(study({"fid": line(100)}))["ours [90 % interval]"]) > {"–"}
+    assert set(beside.beside(study({"fid": line(100)}))["ours [90 % interval]"]) > {"–"}
 
 
-def test_the_figure_has_a_row_per_claim(committed: list[claims.Judged]) -> None:
-    [axis] = ledger.forest(committed).axes
+def test_the_figure_has_a_row_per_claim(found: list[Judged]) -> None:
+    [axis] = ledger.forest(found).axes
     names = [text.get_text() for text in axis.get_yticklabels()]
     assert [name.split()[0] for name in names] == [claim.id for claim in CLAIMS]
     words = [text.get_text()[2:] for text in axis.texts]
-    assert words == [found.verdict.outcome for found in committed]
+    assert words == [one.verdict.outcome for one in found]
+
+
+# What is added
+
+
+def afresh(monkeypatch: pytest.MonkeyPatch):
+    """The chapters as they are imported anew, with whatever records there are now."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "chapters"]:
+        monkeypatch.delitem(sys.modules, name)
+    return importlib.import_module("chapters.claims")
+
+
+def test_a_record_more_flips_no_verdict(
+    frame: pd.DataFrame, density: pd.DataFrame, found: list[Judged], monkeypatch
+) -> None:
+    """A data set, a family and a metric more: as records, and with results of their own."""
+    digits, gan = datasets.DATASETS["digits"], families.FAMILIES["gan"]
+    record = dataclasses.replace(digits, title="AAA")  # the first of all titles
+    monkeypatch.setitem(datasets.DATASETS, "aaa", record)
+    monkeypatch.setitem(families.FAMILIES, "zzz", dataclasses.replace(gan, title="ZZZ"))
+    mine, gans = frame["dataset"] == "mnist", frame["model"] == "gan"
+    more = [
+        frame,
+        frame[mine].assign(dataset="aaa"),
+        frame[gans].assign(model="zzz", value=frame["value"] / 2),
+        frame[frame["metric"] == "fid"].assign(metric="better_fid", value=0.0),
+    ]
+    of_density = [density, density[density["dataset"] == "mnist"].assign(dataset="aaa")]
+    again = afresh(monkeypatch).judge(pd.concat(more), pd.concat(of_density))
+    assert again is not found
+    assert [(f.claim.id, f.verdict.number, f.verdict.reason) for f in again] == [
+        (f.claim.id, f.verdict.number, f.verdict.reason) for f in found
+    ]
+    for one, other in zip(again, found, strict=True):
+        assert one.verdict.outcome == other.verdict.outcome
+        assert (one.authors and one.authors.outcome) == (other.authors and other.authors.outcome)
+
+
+def test_a_claim_needs_its_words_and_its_rule() -> None:
+    def judge(evidence: object) -> Verdict:
+        """Words alone."""
+
+    with pytest.raises(ValueError, match="docstring of T1 has 1 paragraphs; it must have two"):
+        verdicts.claim("T1", "fidelity", "1", "any")(judge)
+
+
+def test_outcomes_combine_as_all_of_them_and_as_contraries() -> None:
+    assert verdicts.together(["holds", "holds"]) == "holds"
+    assert verdicts.together(["holds", "open"]) == "open"
+    assert verdicts.together(["open", "contradicted", "holds"]) == "contradicted"
+    contraries = [verdicts.opposite(outcome) for outcome in verdicts.PART_OUTCOMES]
+    assert contraries == ["contradicted", "holds", "open"]

@@ -67,7 +67,7 @@ def glued(notebook):
 
 
 def test_the_table_is_tidy_sorted_and_finite(rows):
-    assert list(rows[0]) == list(results._COLUMNS)
+    assert list(rows[0]) == list(collected.COLUMNS)
     keys = [
         (r["dataset"], r["model"], r["arm"], float(r["sigma"]), int(r["seed"]), r["metric"])
         for r in rows

@@ -11,6 +11,8 @@ from chapters import density
 from chapters.density import encoders
 from helpers.metrics import plane
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def rng(seed=0):
     return torch.Generator().manual_seed(seed)
@@ -74,6 +76,13 @@ def test_a_convolutional_encoder_tells_images_apart(short):
     assert points.shape == (60, 2)
     assert np.isfinite(points).all()
     assert np.ptp(points, axis=0).max() > 0
+
+
+@pytest.mark.parametrize("convolutional", [True, False])
+def test_an_encoder_takes_images_of_any_shape(convolutional, short):
+    images = torch.rand(20, 3, 32, 32, generator=rng(0))
+    encode = encoders.train_autoencoder(images, generator=rng(0), convolutional=convolutional)
+    assert encode(images[:7]).shape == (7, 2)
 
 
 def test_umap_is_the_generators_and_keeps_neighbours():

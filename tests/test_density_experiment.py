@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chapters.density import experiment, grid, measures, ratios, truth, verdict
+from chapters.claims import estimators
+from chapters.density import experiment, grid, measures, ratios, tables, truth
 from chapters.density.grid import SMOKE, Unit
 from helpers.data import files
 
@@ -32,10 +33,10 @@ def test_a_slice_is_computed_once_and_then_read(monkeypatch):
     first = obtain()
     monkeypatch.setattr(measures, "measure", lambda *_: pytest.fail("computed again"))
     again = obtain()
-    pd.testing.assert_frame_equal(first.frame, again.frame)
-    assert list(first.frame) == list(grid.COLUMNS)
-    assert not first.frame.drop(columns="value").duplicated().any()
-    assert np.isfinite(first.frame["value"]).all()
+    pd.testing.assert_frame_equal(first, again)
+    assert list(first) == list(grid.COLUMNS)
+    assert not first.drop(columns="value").duplicated().any()
+    assert np.isfinite(first["value"]).all()
 
 
 def test_collecting_again_gives_the_same_bytes():
@@ -68,19 +69,19 @@ def test_a_damaged_unit_is_computed_again_with_a_warning():
 
 
 def test_a_further_seed_joins_those_collected():
-    one = obtain(names=[truth.BLOBS]).frame
-    both = obtain(names=[truth.BLOBS], seeds=[0, 1]).frame
+    one = obtain(names=[truth.BLOBS])
+    both = obtain(names=[truth.BLOBS], seeds=[0, 1])
     assert set(both["seed"]) == {0, 1}
     merged = one.merge(both, how="left", indicator=True)
     assert (merged["_merge"] == "both").all()
-    assert "digits" in set(obtain().frame["dataset"])
+    assert "digits" in set(obtain()["dataset"])
 
 
 def test_another_version_of_the_experiment_is_computed_anew(monkeypatch):
     unit = Unit(truth.BLOBS, 0, 3, "pca")
-    before = experiment._key(unit, SMOKE)
+    before = experiment._key(unit, SMOKE, "")
     monkeypatch.setattr(experiment, "VERSION", experiment.VERSION + 1)
-    assert experiment._key(unit, SMOKE) != before
+    assert experiment._key(unit, SMOKE, "") != before
 
 
 def test_a_pair_shares_no_clean_point_and_holds_the_asked_leak():
@@ -97,7 +98,7 @@ def test_a_pair_shares_no_clean_point_and_holds_the_asked_leak():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"names": ["mnits"]}, "'mnits' is unknown"),
+        ({"names": ["mnits"]}, "unknown data set 'mnits'"),
         ({"reducers": ["lda"]}, "'lda' is unknown"),
         ({"seeds": []}, "seeds"),
         ({"seeds": [-1]}, "seed is -1"),
@@ -116,7 +117,8 @@ def test_collecting_other_images_of_the_same_name_is_refused():
     about["data"]["digits"] = "other"
     for unit in about["units"]:
         if unit["dataset"] == "digits":
-            unit["key"] = experiment._hash(experiment._unit_of(unit), SMOKE, "other")
+            own = Unit(*(unit[name] for name in ("dataset", "seed", "per_class", "reducer")))
+            unit["key"] = experiment._key(own, SMOKE, "other")
     files.write_json(root / f"{experiment.NAME}.json", about)
     with pytest.raises(ValueError, match="other images of digits"):
         experiment.collect([Unit("digits", 0, 3, "pca")], SMOKE, root)
@@ -143,29 +145,29 @@ CLEAR, LOWER = [0.80, 0.81, 0.82], [0.50, 0.52, 0.51]
 
 def test_c14_holds_where_isomap_is_above_every_rival_everywhere():
     frame = score_frame({name: {"isomap": CLEAR, "pca": LOWER, "umap": LOWER} for name in REAL})
-    assert list(verdict.claim_c14(frame, 10)["isomap is"]) == ["best"] * 3
-    assert verdict.verdict_c14(frame, 10) == "holds"
+    assert list(estimators.reducers(frame, 10)["isomap is"]) == ["best"] * 3
+    assert estimators.isomap_is_best(frame, 10) == "holds"
 
 
 def test_c14_is_contradicted_by_one_data_set_where_a_rival_is_above():
     values = {name: {"isomap": CLEAR, "pca": LOWER} for name in REAL}
     values["octmnist"] = {"isomap": LOWER, "pca": CLEAR}
-    assert verdict.verdict_c14(score_frame(values), 10) == "contradicted"
+    assert estimators.isomap_is_best(score_frame(values), 10) == "contradicted"
 
 
 def test_c14_is_undecided_where_the_interval_holds_nothing_or_there_is_one_seed():
     close = {"isomap": [0.5, 0.6, 0.7], "pca": [0.55, 0.62, 0.61]}
     frame = score_frame({name: close for name in REAL})
-    assert verdict.verdict_c14(frame, 10) == "undecided"
+    assert estimators.isomap_is_best(frame, 10) == "open"
     single = score_frame({name: {"isomap": [0.8], "pca": [0.5]} for name in REAL})
-    assert verdict.verdict_c14(single, 10) == "undecided"
+    assert estimators.isomap_is_best(single, 10) == "open"
 
 
 def test_c14_ignores_what_is_no_map():
     frame = score_frame(
         {name: {"isomap": CLEAR, "pca": LOWER, "tsne-joint": [0.9, 0.91, 0.92]} for name in REAL}
     )
-    assert verdict.verdict_c14(frame, 10) == "holds"
+    assert estimators.isomap_is_best(frame, 10) == "holds"
 
 
 def estimates(spreads, response=1.0, noise=0.1):
@@ -176,7 +178,7 @@ def estimates(spreads, response=1.0, noise=0.1):
         for name, estimator in ratios.ESTIMATORS.items():
             for leak in leaks:
                 for seed in range(3):
-                    for fraction in verdict.FRACTIONS:
+                    for fraction in tables.FRACTIONS:
                         for place, setting in enumerate(estimator.values):
                             share = place / max(1, len(estimator.values) - 1)
                             shift = spreads.get(name, 0.0) * (share + 0.01 * seed)
@@ -201,21 +203,21 @@ WIDE = {"kde": 1.0, "logistic": 1.0, "neural": 1.0}
     ],
 )
 def test_c15_follows_its_rule(spreads, response, outcome):
-    assert verdict.verdict_c15(estimates(spreads, response)) == outcome
+    assert estimators.only_knn(estimates(spreads, response)) == outcome
 
 
 def test_error_holds_bias_and_variance():
     frame = estimates({}, response=0.0, noise=0.3)
     exact = [
-        truth.blob_log_ratio(f, leak) for leak in truth.WIDTHS for f in verdict.FRACTIONS if f > 0
+        truth.blob_log_ratio(f, leak) for leak in truth.WIDTHS for f in tables.FRACTIONS if f > 0
     ]
-    bias, rmse = verdict.error(frame, "isomap", "knn")
+    bias, rmse = tables.error(frame, "isomap", "knn")
     assert bias == pytest.approx(-np.mean(exact))
     assert rmse == pytest.approx(math.sqrt(np.mean(np.square(exact)) + 0.3**2))
 
 
 def test_separation_counts_null_deviations():
     frame = estimates({}, response=0.5, noise=0.1)
-    assert verdict.separation(frame, "mnist", "isomap", "knn", 0.05) == pytest.approx(5)
-    assert verdict.detection_limit(frame, "mnist") == min(f for f in verdict.FRACTIONS if f > 0)
-    assert verdict.detection_limit(estimates({}, response=0.1), "mnist") == math.inf
+    assert tables.separation(frame, "mnist", "isomap", "knn", 0.05) == pytest.approx(5)
+    assert tables.detection_limit(frame, "mnist") == min(f for f in tables.FRACTIONS if f > 0)
+    assert tables.detection_limit(estimates({}, response=0.1), "mnist") == math.inf

@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -12,9 +13,14 @@ import torch
 from chapters import effects
 from chapters.effects import measures, training
 from chapters.effects.figures import PAIRS, both_forms
+from chapters.effects.words import WORDS, text_of
+from helpers.data import files
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROWS = [f"D{i}" for i in range(1, 22)]
 QUOTED = re.compile(r"effects\.ipynb::(\w+):s`")
+NOTHING = {name: [] for name in WORDS}
 EMPTY = pd.DataFrame(columns=["dataset", "model", "arm", "sigma", "seed", "metric", "value"])
 
 
@@ -33,19 +39,26 @@ def arm(level):
     return (level, 0.0) if isinstance(level, str) else ("dp", level)
 
 
+def said(row, found):
+    """The numbers of a row in words, by name."""
+    return {name: text_of(f"{row} {name}", number) for name, number in found.items()}
+
+
 def test_every_row_has_an_effect_a_place_and_words():
     assert list(effects.EFFECTS) == ROWS
     assert sorted(sum(effects.SECTIONS.values(), ())) == sorted(ROWS)
-    assert {name.split()[0] for name in effects.WHAT} == set(ROWS)
+    assert {name.split()[0] for name in WORDS} == set(ROWS)
 
 
-def test_without_results_rows_say_so_and_do_not_crash():
-    numbers = effects.measured(effects.gather(EMPTY))
-    assert set(numbers) == set(effects.WHAT)
+def test_without_results_rows_say_so_and_do_not_crash(monkeypatch):
+    monkeypatch.setattr(training, "label_moved", lambda *_: False)  # it trains; tested below
+    monkeypatch.setattr(measures, "REPEATS", 1)
+    texts = effects.texts(effects.measured(effects.gather(EMPTY)))
+    assert list(texts) == list(WORDS)
     for name in ("D2 fid", "D3 variant", "D4 share", "D7 ours", "D7 width", "D8 ours", "D9 cells"):
-        assert numbers[name].startswith("not measured: ")
+        assert texts[name].startswith("not measured: ")
     for row in ("D10", "D11", "D12", "D13", "D15", "D16", "D17", "D18", "D19"):
-        own = [text for name, text in numbers.items() if name.split()[0] == row]
+        own = [text for name, text in texts.items() if name.split()[0] == row]
         assert own and all(text.startswith("not measured: ") for text in own)
 
 
@@ -58,7 +71,7 @@ def test_a_mean_is_over_seeds_of_settings_that_all_seeds_have():
         }
     )
     half = 6.3138 * math.sqrt(2) / math.sqrt(2)  # t at 95 %, one degree of freedom
-    text = measures.d15(made)["models"]
+    text = said("D15", measures.d15(made))["models"]
     assert text == f"MNIST +3.0 ± {half:.1f} (2 cells); OCTMNIST −1.0 (1 cell, one seed)"
 
 
@@ -70,7 +83,7 @@ def test_clipping_is_compared_within_a_seed():
             ("mnist", "vae", "clipped"): {"fid": [1.0]},  # without a partner
         }
     )
-    assert training.d2(made)["fid"] == "MNIST: GAN +4.0 ± 0.0 (2 cells)"
+    assert said("D2", training.d2(made))["fid"] == "MNIST: GAN +4.0 ± 0.0 (2 cells)"
 
 
 def test_the_variants_effect_is_read_where_it_is_collected():
@@ -82,17 +95,21 @@ def test_the_variants_effect_is_read_where_it_is_collected():
             ("mnist", "gan-authors", 0.2): {"fid": [49.0, 51.0]},
         }
     )
-    variant = training._variant(made)
-    assert variant == "FID +20.0 at sgd, −1.0 ± 0.0 at 0.2; accuracy −0.100 at sgd"
+    assert (
+        text_of("D3 variant", training.variant(made))
+        == "FID +20.0 at sgd, −1.0 ± 0.0 at 0.2; accuracy −0.100 at sgd"
+    )
     assert "mnist" in made.frame["dataset"].unique() and len(made.of("fid")) == 3
 
 
 def test_widths_are_shown_by_size_where_there_are_two():
     sizes = {"vae-quarter": 90.0, "vae": 100.0, "vae-16x": 120.0, "gan": 7.0}
     made = {("mnist", name, 0.2): {"fid": [value]} for name, value in sizes.items()}
-    assert training._width(study(made)) == "VAE 90 (1/4), 100 (1), 120 (16)"
+    assert (
+        text_of("D7 width", training.fid_by_size(study(made))) == "VAE 90 (1/4), 100 (1), 120 (16)"
+    )
     del made["mnist", "vae-quarter", 0.2], made["mnist", "vae-16x", 0.2]
-    assert training._width(study(made)).startswith("not measured")
+    assert training.fid_by_size(study(made)) == {}
 
 
 @pytest.mark.parametrize(("n", "expected"), [(100, 50), (99, 49), (40, 40), (64, 64), (129, 43)])
@@ -109,18 +126,16 @@ def test_labels_of_the_batch_show_the_query_s_class_and_public_ones_do_not():
 
 
 def test_the_simulated_density_ratio_lacks_the_factor_two():
-    theirs, ours, truth = map(
-        float, re.findall(r"\d\.\d\d", measures.d9(effects.gather(EMPTY))["simulated"])
-    )
-    assert truth == pytest.approx(math.log(9), abs=0.005)
-    assert ours == pytest.approx(truth, abs=0.1) and theirs == pytest.approx(ours / 2, abs=0.01)
+    found = measures.d9(effects.gather(EMPTY))["simulated"]
+    assert found["truth"] == pytest.approx(math.log(9))
+    assert found["ours"] == pytest.approx(found["truth"], abs=0.1)
+    assert found["theirs"] == pytest.approx(found["ours"] / 2, abs=0.01)
 
 
 def test_copies_outside_the_overlap_hardly_change_the_authors_area():
-    texts = measures.d14(effects.gather(EMPTY))
-    area, without = map(float, re.findall(r"\d\.\d\d", texts["area"]))
-    distance, _ = map(float, re.findall(r"\d\.\d\d", texts["wasserstein"]))
-    assert without < area < 0.2 and distance == pytest.approx(0.2, abs=0.02)
+    found = measures.d14(effects.gather(EMPTY))
+    area, without = found["area"]
+    assert without < area < 0.2 and found["wasserstein"][0] == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_map_fitted_with_the_query_moves_the_ratio_and_equal_sets_have_none():
@@ -136,8 +151,9 @@ def test_a_range_is_told_beside_the_span_from_real_images_to_means():
     made = study(
         {("mnist", *key): {"lpips": [v], "lpips_paper": [v / 2]} for key, v in values.items()}
     )
-    assert measures.d16(made)["lpips"] == "0.500 of 2.000 against 1.000 of 4.000"
-    assert measures.d16(made)["ssim"].startswith("not measured")
+    assert measures.d16(made)["lpips"] == [[0.5, 2], [1, 4]]
+    assert said("D16", measures.d16(made))["lpips"] == "0.500 of 2.000 against 1.000 of 4.000"
+    assert measures.d16(made)["ssim"] == []
 
 
 def test_deviations_over_seeds_and_within_cells_are_told_apart():
@@ -149,7 +165,7 @@ def test_deviations_over_seeds_and_within_cells_are_told_apart():
             }
         }
     )
-    text = measures.d19(made)["deviations"]
+    text = said("D19", measures.d19(made))["deviations"]
     assert text == (
         "MNIST 0.1000 over seeds against 0.0500 over classifiers, 2.0 times as much (settings: 1)"
     )
@@ -157,11 +173,12 @@ def test_deviations_over_seeds_and_within_cells_are_told_apart():
 
 def test_values_that_are_not_finite_are_counted():
     made = study({("mnist", "vae", "sgd"): {"fid": [1.0, np.nan, np.inf]}})
-    assert measures.d21(made)["failed"] == "2 of 3 values"
+    assert measures.d21(made)["failed"] == [2, 3]
+    assert said("D21", measures.d21(made))["failed"] == "2 of 3 values"
 
 
 def test_the_authors_diffusion_starts_off_its_training():
-    assert training.d20(effects.gather(EMPTY))["start"] == "0.13"
+    assert training.d20(effects.gather(EMPTY))["start"] == pytest.approx(0.13, abs=0.005)
 
 
 def test_the_figure_has_a_mark_per_cell():
@@ -191,6 +208,55 @@ def test_the_page_names_every_row_and_quotes_only_what_is_glued(root, glued):
     assert {name.split("_")[1].upper() for name in quoted} == set(ROWS) - {"D5"}
 
 
-def test_the_glued_numbers_are_those_of_the_committed_results(glued):
-    numbers = effects.measured(effects.collected())
-    assert glued == {effects.glue_name(name): repr(text) for name, text in numbers.items()}
+@pytest.fixture(scope="module")
+def collected():
+    """The committed study."""
+    return effects.collected()
+
+
+def test_the_committed_numbers_are_current_and_the_page_shows_them(collected, glued):
+    kept = files.read_json(effects.path_of())
+    assert kept["key"] == effects.key(collected), "run `python -m chapters.effects`"
+    texts = effects.texts(effects.obtain(collected))
+    assert glued == {effects.glue_name(name): repr(text) for name, text in texts.items()}
+
+
+def test_measured_again_the_numbers_are_those_committed(collected):
+    texts = effects.texts(effects.measured(collected))
+    assert texts == effects.texts(files.read_json(effects.path_of())["numbers"])
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Where the numbers of a made-up study are kept, and how often they are measured."""
+    calls = []
+    monkeypatch.setattr(effects, "path_of", lambda scale="compact": tmp_path / "effects.json")
+    monkeypatch.setattr(effects, "measured", lambda study: calls.append(study) or NOTHING)
+    return tmp_path / "effects.json", calls
+
+
+def test_numbers_are_measured_when_what_decides_them_changes(home, monkeypatch, tmp_path):
+    path, calls = home
+    values = {("mnist", "vae", "sgd"): {"fid": [1.0, 2.0]}}
+    assert effects.obtain(study(values)) == NOTHING
+    before = path.read_bytes()
+    effects.obtain(study(values))
+    assert len(calls) == 1 and path.read_bytes() == before
+    effects.obtain(study({("mnist", "vae", "sgd"): {"fid": [1.0, 2.5]}}))
+    assert len(calls) == 2
+    reformatted = tmp_path / "measures.py"
+    source = Path(measures.__file__).read_text()
+    reformatted.write_text(source.replace("    ", "\t").replace("\n\n\n", "\n"))
+    old = effects.key(study(values))
+    monkeypatch.setattr(measures, "__file__", str(reformatted))
+    assert effects.key(study(values)) == old
+    reformatted.write_text(source.replace("0.95", "0.9").replace("REPEATS = 200", "REPEATS = 9"))
+    assert effects.key(study(values)) != old
+
+
+def test_a_damaged_file_is_left_as_it_is_and_named(home):
+    path, calls = home
+    path.write_text("<<<<<<< ours")
+    with pytest.raises(ValueError, match=r"effects\.json, line 1: .*git checkout HEAD"):
+        effects.obtain(study({}))
+    assert path.read_text() == "<<<<<<< ours" and not calls

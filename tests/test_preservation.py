@@ -10,6 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from chapters.density import preservation, truth
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def places(n, seed=0):
     return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))

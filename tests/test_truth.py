@@ -11,6 +11,8 @@ from chapters.density import truth
 from helpers.data import datasets
 from helpers.metrics import plane
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def scene(dataset, **changes):
     sizes = {"fitted": 8, "unseen": 60, "clean": 400, "planted": 50} | changes

@@ -1,6 +1,6 @@
 """What the chapters on No Free Lunch speak of: its data sets, models, levels of noise and seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from helpers.data.records import DATASETS
 from helpers.models.families import FAMILIES, REFERENCES
@@ -16,11 +16,15 @@ DATA_TITLES = {name: DATASETS[name].title for name in DATA}
 MODEL_TITLES = {name: FAMILIES[name].title for name in MODELS}
 
 
-def collected(names: Iterable[str] = DATA, scale: str = "compact") -> dict[str, Results]:
+def collected(
+    names: Iterable[str] = DATA,
+    scale: str = "compact",
+    models: Sequence[str] = (*MODELS, *REFERENCES),
+) -> dict[str, Results]:
     """What is collected of the study on each of the data sets; those without anything are left out.
 
-    Nothing is computed.
+    Nothing is computed. `models` may be others, such as variants.
     """
-    axes = {"models": [*MODELS, *REFERENCES], "levels": LEVELS, "seeds": SEEDS, "scale": scale}
+    axes = {"models": models, "levels": LEVELS, "seeds": SEEDS, "scale": scale}
     found = {name: results.available(name, **axes) for name in names}
     return {name: part for name, part in found.items() if part is not None}

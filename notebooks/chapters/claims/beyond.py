@@ -1,76 +1,37 @@
-"""The rules that decide the paper's claims beyond MNIST, C14 to C22; see `mnist`.
-
-Density estimation (C14 and C15) is judged in `verdict`, from an experiment of its own.
-"""
+"""The claims of the paper beyond MNIST, C16 to C22; see `mnist`."""
 
 import itertools
 
 import numpy as np
-import pandas as pd
 from scipy.stats import rankdata
 
-from ..density import grid, verdict
+from chapters.nfl import DATA, MODELS
+from chapters.verdicts import Part, Quantity, all_of, claim, combine, mean
+
 from .evidence import (
-    DATA,
-    MODELS,
+    ABOUT,
+    FLAT,
+    LEAK,
     NOISE,
     PATH,
+    STABLE,
     TITLES,
     Evidence,
-    Quantity,
-    combine,
+    more,
+    one,
     rank_correlation,
 )
-from .judgement import ABOUT, FLAT, LEAK, OUTCOMES, STABLE, Part, Verdict, all_of, more, one
-
-SCARCE = grid.FULL.per_class[0]  # fitted images per class: the paper's scarcity
-_WORDS = dict(zip(("holds", "contradicted", "undecided"), OUTCOMES, strict=True))
 
 
-def c14(e: Evidence) -> Verdict:
-    """See `verdict.RULES`; the authors' form goes by their combined score."""
-    if not _complete(e):
-        return Verdict(OUTCOMES[2], "–", "results of the experiment on reducers are missing")
-    frame = _authors_scores(e.density) if e.authors else e.density
-    table, outcome = verdict.claim_c14(frame, SCARCE), verdict.verdict_c14(frame, SCARCE)
-    number = "; ".join(
-        f"{TITLES[name]}, Isomap − {row['best rival']}: {row['isomap minus rival']}"
-        for name, row in table.iterrows()
-    )
-    against = ", ".join(f"{value} on {TITLES[d]}" for d, value in table["isomap is"].items())
-    return Verdict(_WORDS[outcome], _seeds(number, e), f"Isomap against its rivals: {against}")
-
-
-def c15(e: Evidence) -> Verdict:
-    """See `verdict.RULES`; there is one form only."""
-    if not _complete(e):
-        return Verdict(OUTCOMES[2], "–", "results of the experiment on estimators are missing")
-    table, outcome = verdict.claim_c15(e.density), verdict.verdict_c15(e.density)
-    number = "; ".join(f"{TITLES[d]}, spread of kNN: {table.loc['knn', d]} nats" for d in DATA)
-    invariant = ", ".join(f"{name} {value}" for name, value in table["invariant"].items())
-    return Verdict(_WORDS[outcome], _seeds(number, e), f"invariant to its setting: {invariant}")
-
-
-def _complete(e: Evidence) -> bool:
-    return e.density is not None and set(verdict.real(e.density)) == set(DATA)
-
-
-def _seeds(number: str, e: Evidence) -> str:
-    return f"{number}; n = {e.density['seed'].nunique()}".replace("-", "−")
-
-
-def _authors_scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the authors' combined score in the place of the densities' correlation."""
-    own = frame[frame["metric"] == "combined_paper"]
-    own = own.assign(metric="density_spearman", setting=float(verdict.SCORE_K))
-    return pd.concat([frame[frame["metric"] != "density_spearman"], own], ignore_index=True)
-
-
+@claim("C16", "medical", "4.3.2", "OCTMNIST")
 @all_of
 def c16(e: Evidence) -> list[Part]:
-    """At σ = 0 the FID of the GAN and of the DDPM exceeds the VAE's; averaged over the four
-    noise levels the VAE's exceeds theirs. The level of 100 is of other networks and another
-    number of images, and not compared.
+    """The VAE has the best FID without noise and the worst under noise; the GAN and the DDPM start
+    near 100.
+
+    At σ = 0 the FID of the GAN and of the DDPM exceeds the VAE's; averaged over the four noise
+    levels the VAE's exceeds theirs. The level of 100 is of other networks and another number of
+    images, and not compared.
     """
     d = "octmnist"
     best = [
@@ -84,11 +45,14 @@ def c16(e: Evidence) -> list[Part]:
     return best + worst
 
 
+@claim("C17", "medical", "4.3.2", "OCTMNIST")
 @all_of
 def c17(e: Evidence) -> list[Part]:
-    """Averaged over σ = 0.2, 0.3, 0.4 the GAN's Inception Score exceeds the VAE's and the
-    DDPM's; from σ = 0.2 to 0.4 it stays within ± 10 % of itself. It is by EfficientNet-Lite0,
-    so the levels 1.8 and 2.0 are not compared.
+    """Beyond σ = 0.1 the GAN has the highest Inception Score, and it stays between 1.8 and 2.0.
+
+    Averaged over σ = 0.2, 0.3, 0.4 the GAN's Inception Score exceeds the VAE's and the DDPM's; from
+    σ = 0.2 to 0.4 it stays within ± 10 % of itself. It is by EfficientNet-Lite0, so the levels 1.8
+    and 2.0 are not compared.
     """
     d, beyond = "octmnist", NOISE[1:]
     growth = e.growth(d, "gan", "is_lite0", beyond[0], beyond[-1])
@@ -101,10 +65,13 @@ def c17(e: Evidence) -> list[Part]:
     ]
 
 
+@claim("C18", "medical", "4.3.2", "OCTMNIST")
 @all_of
 def c18(e: Evidence) -> list[Part]:
-    """For each model the accuracy at σ = 0, and its mean over the four noise levels, lies less
-    than 0.1 above chance, hence below 0.35.
+    """Accuracy is near chance for every model and σ.
+
+    For each model the accuracy at σ = 0, and its mean over the four noise levels, lies less than
+    0.1 above chance, hence below 0.35.
     """
     d, high = "octmnist", 0.25 + ABOUT
     parts = []
@@ -115,11 +82,15 @@ def c18(e: Evidence) -> list[Part]:
     return parts
 
 
+@claim("C19", "medical", "4.3.3", "OrganAMNIST")
 @all_of
 def c19(e: Evidence) -> list[Part]:
-    """At σ = 0 the accuracy of the VAE and of the DDPM lies within 0.1 of 0.6 and exceeds the
-    GAN's. Averaged over the four noise levels the VAE's has fallen by more than 0.05 and the
-    GAN's has not, the GAN's exceeds the DDPM's, and the DDPM's the VAE's.
+    """Without noise the VAE and the DDPM reach an accuracy of about 0.6 and the GAN less; under
+    noise the VAE collapses, the GAN holds and the DDPM lies between.
+
+    At σ = 0 the accuracy of the VAE and of the DDPM lies within 0.1 of 0.6 and exceeds the GAN's.
+    Averaged over the four noise levels the VAE's has fallen by more than 0.05 and the GAN's has
+    not, the GAN's exceeds the DDPM's, and the DDPM's the VAE's.
     """
     d, metric, about = "organamnist", "accuracy", {"low": 0.6 - ABOUT, "high": 0.6 + ABOUT}
     start = {m: e.at(d, m, "sgd", metric) for m in MODELS}
@@ -134,10 +105,13 @@ def c19(e: Evidence) -> list[Part]:
     ]
 
 
+@claim("C20", "medical", "4.3.3", "OrganAMNIST")
 @all_of
 def c20(e: Evidence) -> list[Part]:
-    """The empirical ε lies below ln 2 for the VAE on average over σ = 0.1 to 0.4, for the GAN
-    and the DDPM over 0.2 to 0.4; and for these two it lies above ln 2 at σ = 0.1.
+    """By the empirical ε the VAE is private from σ = 0.1 on, the DDPM and the GAN from about 0.2.
+
+    The empirical ε lies below ln 2 for the VAE on average over σ = 0.1 to 0.4, for the GAN and the
+    DDPM over 0.2 to 0.4; and for these two it lies above ln 2 at σ = 0.1.
     """
     d, metric, what = "organamnist", "epsilon_hat", "empirical ε"
     later = [e.over(d, m, NOISE[1:], metric) for m in ("gan", "ddpm")]
@@ -150,13 +124,16 @@ def c20(e: Evidence) -> list[Part]:
     return parts
 
 
+@claim("C21", "overall", "1, 5, 6", "all three")
 @all_of
 def c21(e: Evidence) -> list[Part]:
-    """A price: for each model, Spearman's correlation over the five σ of the empirical ε with
-    FID lies below 0, and that with accuracy above, on average over the data sets: less leakage
-    goes with worse images and worse training. The GAN is the best compromise: averaged over
-    data sets, noise levels and the three dimensions (FID, empirical ε, accuracy) the ranks of
-    the VAE and of the DDPM are higher, hence worse, than the GAN's.
+    """Better privacy costs fidelity or utility: no free lunch. The GAN is the best compromise.
+
+    A price: for each model, Spearman's correlation over the five σ of the empirical ε with FID lies
+    below 0, and that with accuracy above, on average over the data sets: less leakage goes with
+    worse images and worse training. The GAN is the best compromise: averaged over data sets, noise
+    levels and the three dimensions (FID, empirical ε, accuracy) the ranks of the VAE and of the
+    DDPM are higher, hence worse, than the GAN's.
     """
     parts = []
     for m in MODELS:
@@ -166,10 +143,10 @@ def c21(e: Evidence) -> list[Part]:
         )
         label = f"rank correlation of ε with accuracy: {TITLES[m]}"
         parts.append(Part(label, utility, low=0, digits=2))
-    mean = {m: combine(_mean, *ranks(e, m)) for m in MODELS}
+    rank = {m: mean(*ranks(e, m)) for m in MODELS}
     for m in ("vae", "ddpm"):
         label = f"mean rank: {TITLES[m]} − GAN"
-        parts.append(Part(label, mean[m] - mean["gan"], low=0, digits=2))
+        parts.append(Part(label, rank[m] - rank["gan"], low=0, digits=2))
     return parts
 
 
@@ -184,7 +161,7 @@ def _over_data(e: Evidence, model: str, metric: str) -> Quantity:
         )
         for d in DATA
     ]
-    return combine(_mean, *found)
+    return mean(*found)
 
 
 def ranks(e: Evidence, model: str) -> list[Quantity]:
@@ -200,14 +177,13 @@ def ranks(e: Evidence, model: str) -> list[Quantity]:
     ]
 
 
-def _mean(*values: np.ndarray) -> np.ndarray:
-    return np.mean(values, axis=0)
-
-
+@claim("C22", "overall", "4.2.2", "MNIST", two_forms=False)
 @all_of
 def c22(e: Evidence) -> list[Part]:
-    """The share of images that a classifier of real images assigns to the class that was asked
-    for has a slope over σ below 0, for each model.
+    """Noise also harms the conditioning: the class that is asked for appears less often.
+
+    The share of images that a classifier of real images assigns to the class that was asked for has
+    a slope over σ below 0, for each model.
     """
     return [consistency(e, "mnist", m) for m in MODELS]
 
@@ -216,3 +192,6 @@ def consistency(e: Evidence, dataset: str, model: str) -> Part:
     """The slope of conditional consistency over sigma."""
     slope = e.slope(dataset, model, "conditional_consistency")
     return one(dataset, model, "consistency per 0.1 of σ", slope, high=0)
+
+
+CLAIMS = (c16, c17, c18, c19, c20, c21, c22)

@@ -1,84 +1,51 @@
-"""What the seeds say: quantities of the study, one number per seed.
+"""What the seeds say of No Free Lunch: quantities of the study, one number per seed.
 
 Both sides of a comparison share the seed, and with it the private images, so differences, slopes
-and means are formed seed by seed; their spread over seeds is what `judgement` decides by. A
-quantity remembers which settings it needs, so that a missing cell has a name.
+and means are formed seed by seed; their spread over seeds is what a claim is decided by. A quantity
+remembers which settings it needs, so that a missing cell has a name.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
 from chapters import nfl
-from helpers.report import tables
+from chapters.verdicts import ENOUGH, Part, Quantity, Setting, combine, mean
+from helpers.metrics.records import METRICS
+from helpers.report import style
 
-ENOUGH = 2  # seeds below which there is no interval
 PATH = {"sgd": 0.0, "0.1": 0.1, "0.2": 0.2, "0.3": 0.3, "0.4": 0.4}  # the paper's five sigmas
 NOISE = tuple(PATH)[1:]
 TITLES = nfl.DATA_TITLES | nfl.MODEL_TITLES
-AUTHORS = {  # the authors' form of a measure, where it is another
-    "fid": "fid_paper",
-    "is_lite0": "is_lite0_paper",
-    "lpips": "lpips_paper",
-    "psnr": "psnr_paper",
-    "ssim": "ssim_paper",
-    "accuracy": "accuracy_paper",
-    "epsilon_hat": "epsilon_hat_paper",
-    "log_density_ratio": "epsilon_hat_paper",
-    "ecdf_ks": "ecdf_ks_paper",
-    "ecdf_w1": "ecdf_area_paper",
-}
-
-
-MODELS = tuple(nfl.MODEL_TITLES)
-DATA = tuple(nfl.DATA_TITLES)
-
-
-class Place(NamedTuple):
-    """A setting of the study: all seeds of it are needed alike."""
-
-    dataset: str
-    model: str
-    level: str
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One number per seed that has all it needs, and the settings it needs."""
-
-    values: Mapping[int, float]  # by seed
-    needs: frozenset[Place]
-    scarce: frozenset[Place]  # needed settings with fewer than `ENOUGH` seeds
-
-    def __sub__(self, other: "Quantity") -> "Quantity":
-        return combine(np.subtract, self, other)
+# Margins of the rules.
+FLAT = 10.0  # per cent: the paper calls up to 7.5 stable and from 12 on a change (its Table 1)
+ABOUT = 0.1  # "about 0.6" and "near chance", in accuracy
+STABLE = 0.05  # in accuracy: half the rise that the paper reports for the GAN
+LEAK = math.log(2)  # nats: the density doubled; twice the sampling deviation of one estimate
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The results that claims are judged by, in the corrected form or in the authors'."""
 
-    numbers: Mapping[
-        tuple[str, str, str, str], Mapping[int, float]
-    ]  # of a setting and metric, by seed
+    numbers: Mapping[tuple[str, str, str, str], Mapping[int, float]]  # of a setting and metric
     density: pd.DataFrame | None  # of the experiment on density estimators
     authors: bool
 
     def at(self, dataset: str, model: str, level: str, metric: str) -> Quantity:
         """A metric at one setting; the authors' form of it where that is asked for."""
-        name = AUTHORS.get(metric, metric) if self.authors else metric
+        name = (authors_form(metric) or metric) if self.authors else metric
         values = self.numbers.get((dataset, model, level, name), {})
-        needs = frozenset({Place(dataset, model, level)})
+        needs = frozenset({Setting(TITLES[dataset], TITLES[model], level)})
         return Quantity(values, needs, needs if len(values) < ENOUGH else frozenset())
 
     def over(self, dataset: str, model: str, levels: Sequence[str], metric: str) -> Quantity:
         """The mean of a metric over levels."""
-        parts = [self.at(dataset, model, level, metric) for level in levels]
-        return combine(lambda *values: np.mean(values, axis=0), *parts)
+        return mean(*(self.at(dataset, model, level, metric) for level in levels))
 
     def slope(
         self, dataset: str, model: str, metric: str, levels: Sequence[str] = tuple(PATH)
@@ -93,8 +60,7 @@ class Evidence:
         self, dataset: str, model: str, metric: str, first: str = "sgd", last: str = "0.4"
     ) -> Quantity:
         """How much a metric grows from one level to another."""
-        ends = [self.at(dataset, model, level, metric) for level in (last, first)]
-        return ends[0] - ends[1]
+        return self.at(dataset, model, last, metric) - self.at(dataset, model, first, metric)
 
     def growth(
         self, dataset: str, model: str, metric: str, first: str = "sgd", last: str = "0.4"
@@ -102,6 +68,11 @@ class Evidence:
         """The same in per cent of the first level's value, which must be positive."""
         ends = [self.at(dataset, model, level, metric) for level in (first, last)]
         return combine(lambda a, b: 100 * (b / a - 1), *ends)
+
+
+def authors_form(metric: str) -> str:
+    """The name of the authors' form of a metric; "" if there is none."""
+    return METRICS[metric].authors if metric in METRICS else ""
 
 
 def gather(
@@ -113,21 +84,12 @@ def gather(
     """
     numbers: dict[tuple[str, str, str, str], dict[int, float]] = {}
     for row in study.itertuples(index=False):
-        level = tables.level(row.arm, row.sigma)
+        level = style.level(row.arm, row.sigma)
         seeds = numbers.setdefault((row.dataset, row.model, level, row.metric), {})
         if row.seed in seeds:
             raise ValueError("a cell has two values of one metric; give results of one scale only")
         seeds[row.seed] = row.value
     return Evidence(numbers, density, authors)
-
-
-def combine(function: Callable[..., np.ndarray], *quantities: Quantity) -> Quantity:
-    """`function` of the quantities' values [seeds], on the seeds that all of them have."""
-    seeds = sorted(set.intersection(*(set(q.values) for q in quantities)))
-    values = function(*(np.array([q.values[seed] for seed in seeds]) for q in quantities))
-    needs = frozenset().union(*(q.needs for q in quantities))
-    scarce = frozenset().union(*(q.scarce for q in quantities))
-    return Quantity(dict(zip(seeds, values.tolist(), strict=True)), needs, scarce)
 
 
 def rank_correlation(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity:
@@ -142,3 +104,17 @@ def rank_correlation(first: Sequence[Quantity], second: Sequence[Quantity]) -> Q
         return np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
 
     return combine(correlate, *first, *second)
+
+
+def one(dataset: str, model: str, what: str, quantity: Quantity, **region: float) -> Part:
+    """A part on one model; `region` and `digits` as in `Part`."""
+    return Part(f"{TITLES[dataset]}, {what}: {TITLES[model]}", quantity, **region)
+
+
+def more(
+    dataset: str, pair: str, what: str, of: Callable[[str], Quantity], digits: int = 3
+) -> Part:
+    """The part "the first of two models has more", the pair named as in "vae gan"."""
+    first, second = pair.split()
+    label = f"{TITLES[dataset]}, {what}: {TITLES[first]} − {TITLES[second]}"
+    return Part(label, of(first) - of(second), low=0, digits=digits)

@@ -4,6 +4,7 @@ Small on purpose: they are fitted to a hundred to a thousand images. Each functi
 and returns the map as a function; `density` wraps it into the interface that all reducers share.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -25,7 +26,7 @@ def train_autoencoder(
     beta: float | None = None,
     n_components: int = 2,
 ) -> Callable[[Tensor], np.ndarray]:
-    """Train on `images` [N, 1, 28, 28]; returns the encoder, images [M, ...] -> codes [M, d].
+    """Train on `images` [N, channels, size, size]; returns the encoder, to codes [M, d].
 
     Without `beta` the loss is the binary cross-entropy of the reconstruction, summed over pixels.
     With it the code is Gaussian, its mean is what the encoder returns, and `beta` weighs the KL
@@ -34,12 +35,8 @@ def train_autoencoder(
     width = n_components if beta is None else 2 * n_components
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
-        size = images.shape[2] * images.shape[3]
-        encoder, decoder = (
-            _convolutional(width, n_components)
-            if convolutional
-            else _connected(size, width, n_components)
-        )
+        layers = _convolutional if convolutional else _connected
+        encoder, decoder = layers(tuple(images.shape[1:]), width, n_components)
 
     def loss(rows: Tensor) -> Tensor:
         batch = images[rows]
@@ -64,7 +61,10 @@ def train_autoencoder(
     return encode
 
 
-def _connected(size: int, width: int, n_components: int) -> tuple[nn.Module, nn.Module]:
+def _connected(
+    shape: tuple[int, int, int], width: int, n_components: int
+) -> tuple[nn.Module, nn.Module]:
+    size = math.prod(shape)
     encoder = nn.Sequential(
         nn.Flatten(), nn.Linear(size, 128), nn.GELU(), nn.Linear(128, 32), nn.GELU()
     )
@@ -74,26 +74,30 @@ def _connected(size: int, width: int, n_components: int) -> tuple[nn.Module, nn.
     )
 
 
-def _convolutional(width: int, n_components: int) -> tuple[nn.Module, nn.Module]:
+def _convolutional(
+    shape: tuple[int, int, int], width: int, n_components: int
+) -> tuple[nn.Module, nn.Module]:
+    """For images [channels, size, size] with a size that 4 divides."""
+    channels, side = shape[0], shape[1] // 4
     encoder = nn.Sequential(
-        nn.Conv2d(1, 8, 4, stride=2, padding=1),  # -> [B, 8, 14, 14]
+        nn.Conv2d(channels, 8, 4, stride=2, padding=1),  # -> [B, 8, 14, 14] of 28 pixels
         nn.GELU(),
         nn.Conv2d(8, 16, 4, stride=2, padding=1),  # -> [B, 16, 7, 7]
         nn.GELU(),
         nn.Flatten(),
-        nn.Linear(16 * 7 * 7, 32),
+        nn.Linear(16 * side**2, 32),
         nn.GELU(),
         nn.Linear(32, width),
     )
     decoder = nn.Sequential(
         nn.Linear(n_components, 32),
         nn.GELU(),
-        nn.Linear(32, 16 * 7 * 7),
+        nn.Linear(32, 16 * side**2),
         nn.GELU(),
-        nn.Unflatten(1, (16, 7, 7)),
+        nn.Unflatten(1, (16, side, side)),
         nn.ConvTranspose2d(16, 8, 4, stride=2, padding=1),
         nn.GELU(),
-        nn.ConvTranspose2d(8, 1, 4, stride=2, padding=1),
+        nn.ConvTranspose2d(8, channels, 4, stride=2, padding=1),
     )
     return encoder, decoder
 

@@ -6,9 +6,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers.report.figures import panels
+from helpers.report.style import panels
 
-from . import grid, ratios, truth, verdict
+from . import grid, ratios, tables, truth
 
 _ORDER = grid.MAPS + grid.SCORED_ONLY
 _COLOURS = dict(zip(_ORDER, sns.color_palette("tab10", len(_ORDER)), strict=True))
@@ -18,20 +18,20 @@ _ESTIMATORS = dict(
 )
 
 
-def scores(frame: pd.DataFrame, k: int = verdict.SCORE_K) -> Figure:
+def scores(frame: pd.DataFrame, k: int = tables.SCORE_K) -> Figure:
     """The reducers' scores, a panel per data set, a mark per number of fitted images (NFL Fig. 4).
 
     Means over seeds with 90 % t intervals.
     """
     table = frame[(frame["metric"] == "density_spearman") & (frame["setting"] == k)]
-    names = verdict.names(frame)
+    names = tables.names(frame)
     figure, axes = panels(1, len(names), size=(2.7 * len(names) + 1, 4.2))
     shown = [name for name in _ORDER if name in set(table["reducer"])][::-1]
     sizes = sorted(table["per_class"].unique())
     for axis, name in zip(axes[0], names, strict=True):
         for size, shift, marker in zip(sizes, (-0.13, 0.13), "os", strict=False):
             some = table[(table["dataset"] == name) & (table["per_class"] == size)]
-            found = verdict.intervals(some, "reducer").reindex(shown).dropna(subset="mean")
+            found = tables.intervals(some, "reducer").reindex(shown).dropna(subset="mean")
             at = np.array([shown.index(reducer) for reducer in found.index]) - shift
             _bars(axis, found, at, marker, sns.color_palette("colorblind")[sizes.index(size)])
         axis.set(title=name, xlabel="Spearman correlation", ylim=(-0.6, len(shown) - 0.4))
@@ -53,7 +53,7 @@ def _bars(axis: Axes, found: pd.DataFrame, at: np.ndarray, marker: str, colour) 
 def over_k(frame: pd.DataFrame, per_class: int) -> Figure:
     """The reducers' mean scores against the number of neighbours k, a panel per data set."""
     table = frame[(frame["metric"] == "density_spearman") & (frame["per_class"] == per_class)]
-    names = verdict.names(frame)
+    names = tables.names(frame)
     figure, axes = panels(1, len(names), size=(2.7 * len(names) + 2, 3.4))
     for axis, name in zip(axes[0], names, strict=True):
         some = table[table["dataset"] == name]
@@ -120,7 +120,7 @@ def over_settings(frame: pd.DataFrame, reducer: str = "isomap", fraction: float 
     table = frame[(frame["reducer"] == reducer) & (frame["fraction"] == fraction)]
     table = table[(table["metric"] == "mean") & table["leak"].isin(["copies", "sharp"])]
     shown = [name for name, estimator in ratios.ESTIMATORS.items() if len(estimator.values) > 1]
-    names = verdict.names(frame)
+    names = tables.names(frame)
     colours = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     figure, axes = panels(1, len(shown), size=(2.8 * len(shown) + 1.5, 3.2))
     for axis, estimator in zip(axes[0], shown, strict=True):
@@ -129,7 +129,7 @@ def over_settings(frame: pd.DataFrame, reducer: str = "isomap", fraction: float 
         for name in names:
             axis.plot(range(len(wide)), wide[name], "o-", color=colours[name], label=name)
         axis.sharey(axes[0, 0])
-        axis.vlines(-0.35, 0, verdict.TOLERANCE, color="black", linewidth=5)
+        axis.vlines(-0.35, 0, tables.TOLERANCE, color="black", linewidth=5)
         axis.set(title=estimator, xlabel=ratios.ESTIMATORS[estimator].setting)
         axis.set_xticks(range(len(wide)), [f"{s:g}" for s in wide.index])
     axes[0, 0].set_ylabel("mean estimate (nats)")
@@ -144,12 +144,12 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
     a leak, the black line the exact growth of mass around the query at the resolution k / N.
     """
     table = frame[(frame["reducer"] == reducer) & (frame["leak"] == "copies")]
-    names = verdict.real(frame)
+    names = tables.real(frame)
     figure, axes = panels(1, len(names), size=(3.3 * len(names) + 1.4, 3.6))
     for axis, name in zip(axes[0], names, strict=True):
         some = table[table["dataset"] == name]
         tried = sorted(some["fraction"].unique())
-        known = [verdict.mass_truth(frame, name, fraction) for fraction in tried]
+        known = [tables.mass_truth(frame, name, fraction) for fraction in tried]
         axis.plot(tried, known, color="black", linewidth=1.8, label="mass, exact")
         for estimator, about in ratios.ESTIMATORS.items():
             mine = some[(some["estimator"] == estimator) & (some["setting"] == about.default)]
@@ -170,7 +170,7 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
 
 def pairs(frame: pd.DataFrame) -> Figure:
     """Every pair of reducer and estimator: error on the blobs, and separation of a 1 % leak."""
-    table = verdict.pairs(frame)
+    table = tables.pairs(frame)
     figure, axes = panels(1, 2, size=(10.5, 4.0))
     titles = {
         "error": "error against exact truth (nats), lower is better",

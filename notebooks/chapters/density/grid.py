@@ -8,13 +8,14 @@ whose ratio is known (`truth`).
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from chapters import nfl
 from helpers.data import datasets
 from helpers.randomness import generator as stream
 
 from .. import density
 from . import truth
 
-DATASETS = (truth.BLOBS, "mnist", "octmnist", "organamnist")
+DATASETS = (truth.BLOBS, *nfl.DATA)  # what the page speaks of; any other can be tried
 MAPS = tuple(density.REDUCERS)  # reducers that new images can be sent through
 SCORED_ONLY = ("tsne-joint", "flow-density")  # no map to a plane: nothing is estimated behind them
 
@@ -63,11 +64,8 @@ class Unit:
     reducer: str
 
     def __post_init__(self):
-        known = (*datasets.NAMES, truth.BLOBS)
-        if self.dataset not in known:
-            raise ValueError(
-                f"data set {self.dataset!r} is unknown; allowed: {', '.join(sorted(known))}"
-            )
+        if self.dataset != truth.BLOBS:
+            datasets.about(self.dataset)  # or an error that says what is known
         if self.reducer not in MAPS + SCORED_ONLY:
             allowed = ", ".join(MAPS + SCORED_ONLY)
             raise ValueError(f"reducer {self.reducer!r} is unknown; allowed: {allowed}")

@@ -140,15 +140,3 @@ ESTIMATORS: dict[str, Estimator] = {
     "logistic": Estimator(logistic, "degree", (1, 2, 3), 2, True),
     "neural": Estimator(neural, "hidden units", (4, 16, 64), 16, True),
 }
-
-
-def estimate(name: str, victim: Array, ablated: Array, query: Array, setting: float | None = None):
-    """The log density ratio at the query in nats by the estimator `name`, one of `ESTIMATORS`.
-
-    Raises `ValueError` for an unknown name and whatever the estimator does not accept.
-    """
-    if name not in ESTIMATORS:
-        raise ValueError(f"estimator {name!r} is unknown; allowed: {', '.join(ESTIMATORS)}")
-    estimator = ESTIMATORS[name]
-    setting = estimator.default if setting is None else setting
-    return estimator.estimate(victim, ablated, query, setting)

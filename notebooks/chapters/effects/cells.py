@@ -1,7 +1,7 @@
-"""Cells of the study, side by side, and what a difference between them comes to in words.
+"""Cells of the study, side by side, and what a difference between them comes to in numbers.
 
-An interval is the 90 % t interval over seeds, of settings that all seeds have. Texts say
-"not measured: ..." where results are missing.
+An interval is the 90 % t interval over seeds, of settings that all seeds have. What `mean` gives is
+ready for JSON; `words` writes it.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from chapters.nfl import DATA_TITLES as DATASETS
-from chapters.nfl import MODEL_TITLES as MODELS
+from chapters import nfl
+from chapters.nfl import DATA, MODELS
 from helpers.metrics.statistics import mean_interval
 from helpers.models.families import VARIANTS
-from helpers.report import tables
-from helpers.study import results
+from helpers.report import style
 from helpers.study.results import Results
 
 _CELL = ["dataset", "model", "level", "seed"]
@@ -28,70 +27,60 @@ class Study:
     found: Mapping[str, Results]
     frame: pd.DataFrame  # tidy, what `wide` was made of
 
-    def of(self, *metrics: str, models: Mapping[str, str] = MODELS) -> pd.DataFrame:
+    def of(self, *metrics: str, models: tuple[str, ...] = MODELS) -> pd.DataFrame:
         """The metrics of the cells of some models that have all of them."""
-        rows = self.wide[self.wide.index.get_level_values("model").isin(list(models))]
+        rows = self.wide[self.wide.index.get_level_values("model").isin(models)]
         return rows.reindex(columns=list(metrics)).dropna()
 
 
 def gather(frame: pd.DataFrame, found: Mapping[str, Results] | None = None) -> Study:
     """A study from a tidy frame of one scale, columns as in `data/results/<dataset>.csv`."""
-    levels = [tables.level(a, s) for a, s in zip(frame["arm"], frame["sigma"], strict=True)]
+    levels = [style.level(a, s) for a, s in zip(frame["arm"], frame["sigma"], strict=True)]
     wide = frame.assign(level=levels).pivot(index=_CELL, columns="metric", values="value")
     return Study(wide, found or {}, frame)
 
 
 def collected(scale: str = "compact") -> Study:
     """What is collected of the study and of its variants; nothing is computed."""
-    found = {name: results.available(name, scale) for name in DATASETS}
-    found = {name: part for name, part in found.items() if part is not None}
-    frames = [part.frame for part in found.values()]
-    for name in found:
-        table = pd.read_csv(results.results_root(scale) / f"{name}.csv")
-        frames.append(table[table["model"].isin(list(VARIANTS))])
+    found = nfl.collected(scale=scale)
+    variants = nfl.collected(scale=scale, models=tuple(VARIANTS)).values()
+    frames = [part.frame for part in (*found.values(), *variants)]
     columns = [*_CELL[:2], "arm", "sigma", "seed", "scale", "metric", "value"]
     return gather(pd.concat(frames) if frames else pd.DataFrame(columns=columns), found)
 
 
-# Texts
+def minus(study: Study, first: str, second: str, models: tuple[str, ...] = MODELS) -> pd.Series:
+    """One metric minus another, by cell."""
+    pair = study.of(first, second, models=models)
+    return pair[first] - pair[second]
 
 
-def over_data(values: pd.Series, digits: int, *, signed: bool = True) -> str:
-    """ "MNIST +1.0 ± 0.2 (9 cells); ...": means of values by cell, of settings all seeds have."""
-    named = [(DATASETS[d], values[values.index.get_level_values("dataset") == d]) for d in DATASETS]
-    parts = [f"{name} {_mean(part, digits, signed)}" for name, part in named if len(part)]
-    return "; ".join(parts) if parts else "not measured: no cells are collected that have both"
+def between(study: Study, metric: str, first: tuple[str, str], second: tuple[str, str]):
+    """A metric at one (model, level) minus another, by data set and seed; indexed as `first`."""
+    values = study.wide.reindex(columns=[metric])[metric].dropna()
+    where = values.index.droplevel(["dataset", "seed"])
+    sides = [values[where == place] for place in (first, second)]
+    keys = sides[0].index.droplevel(["model", "level"])
+    other = sides[1].droplevel(["model", "level"]).reindex(keys)
+    return (sides[0] - other.to_numpy()).dropna()
 
 
-def over_models(values: pd.Series, digits: int, *, signed: bool = True) -> str:
-    """The same by data set and model: "MNIST: VAE +1.0 ± 0.2 (3 cells), ..."."""
-    texts = []
-    for data, title in DATASETS.items():
-        own = values[values.index.get_level_values("dataset") == data]
-        named = [(MODELS[m], own[own.index.get_level_values("model") == m]) for m in MODELS]
-        parts = [f"{name} {_mean(part, digits, signed)}" for name, part in named if len(part)]
-        texts += [f"{title}: {', '.join(parts)}"] if parts else []
-    return "; ".join(texts) if texts else "not measured: no cells are collected that have both"
+# Numbers
 
 
-def difference(values: pd.Series, digits: int) -> str:
-    """ "+1.0 ± 0.2": the mean of one value per seed, without an interval if there is one."""
-    found = mean_interval(values.tolist())
-    text = number(found.mean, digits, signed=True)
-    return text if found.n == 1 else f"{text} ± {found.high - found.mean:,.{digits}f}"
+def mean(values: pd.Series) -> dict[str, float | None]:
+    """The mean with its interval over seeds: `mean`, `low`, `high`, `n`; and the number of `cells`.
+
+    Of the settings that every seed has, lest a seed differ by its settings; `low` and `high` are
+    `None` for one seed.
+    """
+    kept = _balanced(values)
+    found = mean_interval(kept.groupby("seed").mean().tolist())
+    ends = {"low": found.low, "high": found.high} if found.n > 1 else {"low": None, "high": None}
+    return {"mean": found.mean, **ends, "n": found.n, "cells": len(kept)}
 
 
-def _mean(values: pd.Series, digits: int, signed: bool) -> str:
-    found = mean_interval(balanced(values).groupby("seed").mean().tolist())
-    text = number(found.mean, digits, signed)
-    cells = f"{len(balanced(values))} cell{'s' * (len(balanced(values)) > 1)}"
-    if found.n == 1:
-        return f"{text} ({cells}, one seed)"
-    return f"{text} ± {found.high - found.mean:,.{digits}f} ({cells})"
-
-
-def balanced(values: pd.Series) -> pd.Series:
-    """Values by cell of the settings that every seed has, lest a seed differ by its settings."""
+def _balanced(values: pd.Series) -> pd.Series:
     seeds = values.index.get_level_values("seed").nunique()
     counts = values.groupby(["dataset", "model", "level"]).transform("size")
     kept = values[counts == seeds]
@@ -101,24 +90,22 @@ def balanced(values: pd.Series) -> pd.Series:
     return values[values.index.get_level_values("seed") == first]
 
 
-def number(value: float, digits: int, signed: bool = False) -> str:
-    """A number with a true minus sign."""
-    return f"{value:{'+' if signed else ''},.{digits}f}".replace("-", "−")
+def by_data(values: pd.Series) -> dict[str, dict]:
+    """The means of values by cell, by data set."""
+    return {d: mean(own) for d in DATA if len(own := of_data(values, d))}
 
 
-def minus(study: Study, first: str, second: str, models: Mapping[str, str] = MODELS) -> pd.Series:
-    """One metric minus another, by cell."""
-    pair = study.of(first, second, models=models)
-    return pair[first] - pair[second]
+def by_model(values: pd.Series) -> dict[str, dict[str, dict]]:
+    """The means of values by cell, by data set and model."""
+    found = {}
+    for data in DATA:
+        own = of_data(values, data)
+        models = own.index.get_level_values("model")
+        means = {m: mean(own[models == m]) for m in MODELS if m in models}
+        found |= {data: means} if means else {}
+    return found
 
 
-def between(study: Study, metric: str, first: tuple[str, str], second: tuple[str, str]):
-    """A metric at one (model, level) minus another, by data set and seed; indexed as `first`."""
-    sides = [study.wide.reindex(columns=[metric])[metric].dropna() for _ in range(2)]
-    sides = [
-        side[(side.index.get_level_values(1) == m) & (side.index.get_level_values(2) == at)]
-        for side, (m, at) in zip(sides, (first, second), strict=True)
-    ]
-    second_side = sides[1].droplevel(["model", "level"])
-    keys = sides[0].index.droplevel(["model", "level"])
-    return (sides[0] - second_side.reindex(keys).to_numpy()).dropna()
+def of_data(values, data: str):
+    """The cells of one data set, of a series or frame by cell."""
+    return values[values.index.get_level_values("dataset") == data]

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chapters.nfl import MODEL_TITLES as MODELS
-from helpers.report.figures import COLOURS, MARKERS, panels
+from helpers.report.style import COLOURS, MARKERS, panels
 
 from .cells import Study
 

@@ -1,4 +1,4 @@
-"""What the corrections to the measures change: rows D9 to D19 and D21."""
+"""What the corrections to the measures change, in numbers: rows D9 to D19 and D21."""
 
 import math
 
@@ -6,16 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chapters.nfl import DATA_TITLES as DATASETS
-from chapters.nfl import MODEL_TITLES as MODELS
+from chapters.nfl import DATA, MODELS
 from helpers.data.sources import from_bytes
 from helpers.metrics import plane, privacy
-from helpers.metrics.records import record
 from helpers.models.families import REFERENCES
 from helpers.randomness import generator as stream
 from helpers.report.style import level
 
-from .cells import Study, minus, number, over_data, over_models
+from .cells import Study, by_data, by_model, minus, of_data
 
 REPEATS = 200  # of simulations
 TRUTH = math.log(9)  # nats: ratio of two Gaussians' densities, deviations 1 and 3, at their centre
@@ -24,7 +22,7 @@ TRUTH = math.log(9)  # nats: ratio of two Gaussians' densities, deviations 1 and
 # Privacy
 
 
-def d9(study: Study) -> dict[str, str]:
+def d9(study: Study) -> dict:
     """Both forms of the density ratio where the truth is known, and their ratio over cells."""
     rng = np.random.default_rng(0)
     forms = [plane.epsilon_hat, plane.epsilon_hat_paper]
@@ -32,15 +30,14 @@ def d9(study: Study) -> dict[str, str]:
     means = [np.mean([form(*pair, np.zeros(2), k=20) for pair in pairs]) for form in forms]
     both = study.of("epsilon_hat", "epsilon_hat_paper")
     sums = both.groupby("dataset").sum()
-    ratios = (sums["epsilon_hat"] / sums["epsilon_hat_paper"]).to_dict()
-    texts = [f"{DATASETS[d]} {ratios[d]:.1f}" for d in DATASETS if d in ratios]
+    ratios = sums["epsilon_hat"] / sums["epsilon_hat_paper"]
     return {
-        "simulated": f"{means[1]:.2f} instead of {means[0]:.2f}; the truth is {TRUTH:.2f}",
-        "cells": ", ".join(texts) or "not measured: no cells",
+        "simulated": {"theirs": float(means[1]), "ours": float(means[0]), "truth": TRUTH},
+        "cells": {d: float(ratios[d]) for d in DATA if d in ratios},
     }
 
 
-def d10(study: Study) -> dict[str, str]:
+def d10(study: Study) -> dict:
     """Root mean square log density ratio of runs that share start and noise, and of any two.
 
     Both sides hold nine or ten images of the query's class (D11): there is little to leak.
@@ -56,24 +53,26 @@ def d10(study: Study) -> dict[str, str]:
             null += [*plane.null_log_density_ratios(_points(arrays, "omitted"), queries, k)]
             trios = zip(_points(arrays, "full"), _points(arrays, "omitted"), queries, strict=True)
             shared += [plane.log_density_ratio(*trio, k) for trio in trios]
-    if not null:
-        return {"spread": "not measured: no setting has two seeds of the variant one of ten"}
-    sizes = [math.sqrt(np.mean(np.square(values))) for values in (null, shared)]
-    text = f"{sizes[0]:.2f} nats ({len(null)} pairs) against {sizes[1]:.2f} ({len(shared)} pairs)"
-    return {"spread": f"MNIST {text}"}
+    sides = {"apart": null, "shared": shared} if null else {}
+    return {"spread": {name: [_size(values), len(values)] for name, values in sides.items()}}
+
+
+def _size(values: list[float]) -> float:
+    """Root mean square."""
+    return math.sqrt(np.mean(np.square(values)))
 
 
 def _points(arrays: list[dict], role: str) -> list[np.ndarray]:
     return [a[f"points_{role}"] for a in arrays]
 
 
-def d11(study: Study) -> dict[str, str]:
+def d11(study: Study) -> dict:
     """The log density ratio of the presence of a class minus that of one record of ten."""
     values = minus(study, "log_density_ratio", "log_density_ratio_one_of_ten")
-    return {"difference": over_models(values, 1)}
+    return {"difference": by_model(values)}
 
 
-def d12(study: Study) -> dict[str, str]:
+def d12(study: Study) -> dict:
     """How far the authors' map moves the log density ratio of two runs' images at the query.
 
     On what is kept: 8 real images a class to fit, and of each run 8 images a class.
@@ -91,10 +90,7 @@ def d12(study: Study) -> dict[str, str]:
                 query = _images(sides["sgd"]["gallery"][query_class, 1])[0]
                 sets = [_images(s["samples"]) for s in sides.values()]
                 shifts.append(map_shift(public, query, *sets, generator=stream(seed, "copies")))
-    if not shifts:
-        return {"shift": "not measured: no pair of runs with and without noise"}
-    size = math.sqrt(np.mean(np.square(shifts)))
-    return {"shift": f"{size:.2f} nats ({len(shifts)} pairs of runs)"}
+    return {"shift": [_size(shifts), len(shifts)] if shifts else []}
 
 
 def _images(stored: np.ndarray) -> Tensor:
@@ -116,109 +112,96 @@ def map_shift(
     return ratios[1] - ratios[0]
 
 
-def d13(study: Study) -> dict[str, str]:
+def d13(study: Study) -> dict:
     """The authors' Kolmogorov-Smirnov distance minus ours."""
-    return {"models": over_data(minus(study, "ecdf_ks_paper", "ecdf_ks"), 2)}
+    return {"models": by_data(minus(study, "ecdf_ks_paper", "ecdf_ks"))}
 
 
-def d14(study: Study) -> dict[str, str]:
+def d14(study: Study) -> dict:
     """A fifth exact copies among images as far as the hold-out, and the order of the cells."""
     rng = np.random.default_rng(0)
     holdout, others = rng.normal(8, 1, 1000), rng.normal(8, 1, 800)
     sets = [np.concatenate([others, more]) for more in (np.zeros(200), rng.normal(8, 1, 200))]
-    texts = [
-        f"{measure(sets[0], holdout):.2f} with and {measure(sets[1], holdout):.2f} without"
-        for measure in (privacy.ecdf_area_paper, privacy.ecdf_w1)
-    ]
-    both, ranks = study.of("ecdf_area_paper", "ecdf_w1"), []
-    for data, title in DATASETS.items():
-        own = both[both.index.get_level_values("dataset") == data].rank()
-        if len(own) > 2:
-            ranks.append(f"{title} {number(own.corr().iloc[0, 1], 2)} ({len(own)} cells)")
-    return {
-        "area": texts[0],
-        "wasserstein": texts[1],
-        "order": "; ".join(ranks) or "not measured: fewer than three cells",
+    forms = {"area": privacy.ecdf_area_paper, "wasserstein": privacy.ecdf_w1}
+    found = {
+        name: [float(form(images, holdout)) for images in sets] for name, form in forms.items()
     }
+    both, ranks = study.of("ecdf_area_paper", "ecdf_w1"), {}
+    for data in DATA:
+        own = of_data(both, data).rank()
+        if len(own) > 2:
+            ranks[data] = [float(own.corr().iloc[0, 1]), len(own)]
+    return found | {"order": ranks}
 
 
 # Fidelity
 
 
-def d15(study: Study) -> dict[str, str]:
+def d15(study: Study) -> dict:
     """The authors' FID minus ours, of models and of exact copies."""
-    copies = minus(study, "fid_paper", "fid", {"copies": "copies"})
     return {
-        "models": over_data(minus(study, "fid_paper", "fid"), 1),
-        "copies": over_data(copies, 1),
+        "models": by_data(minus(study, "fid_paper", "fid")),
+        "copies": by_data(minus(study, "fid_paper", "fid", ("copies",))),
     }
 
 
-def d16(study: Study) -> dict[str, str]:
+def d16(study: Study) -> dict:
     """Range over the levels of each model beside the span from real images to class means.
 
     On MNIST: first the authors' form, then ours; a mean over models of values that are means over
-    seeds.
+    seeds. Empty where levels or references are missing.
     """
-    texts = {}
+    found = {}
     for metric in ("lpips", "psnr", "ssim"):
         forms = [_range(study, name) for name in (f"{metric}_paper", metric)]
-        sides = [f"{r:.{d}f} of {s:.{d}f}" for r, s in forms for d in [record(metric).digits]]
-        missing = any(math.isnan(span) for _, span in forms)
-        texts[metric] = (
-            "not measured: levels or references are missing" if missing else " against ".join(sides)
-        )
-    return texts
+        found[metric] = forms if all(forms) else []
+    return found
 
 
-def _range(study: Study, metric: str) -> tuple[float, float]:
-    names = dict.fromkeys([*MODELS, *REFERENCES])
-    values = study.of(metric, models=names).query("dataset == 'mnist'")[metric]
+def _range(study: Study, metric: str) -> list[float]:
+    values = study.of(metric, models=(*MODELS, *REFERENCES)).query("dataset == 'mnist'")[metric]
     means = values.groupby(["model", "level"]).mean()
     ranges = [np.ptp(means[m]) for m in MODELS if m in means.index and len(means[m]) > 1]
     if not ranges or not {("real", "none"), ("means", "none")} <= set(means.index):
-        return math.nan, math.nan
-    return float(np.mean(ranges)), abs(float(means["real", "none"] - means["means", "none"]))
+        return []
+    return [float(np.mean(ranges)), abs(float(means["real", "none"] - means["means", "none"]))]
 
 
-def d17(study: Study) -> dict[str, str]:
+def d17(study: Study) -> dict:
     """The Inception Score in ten splits minus that in one, of the same images."""
-    real = minus(study, "is_lite0_paper", "is_lite0", {"real": "real"})
     return {
-        "models": over_data(minus(study, "is_lite0_paper", "is_lite0"), 2),
-        "real": over_data(real, 2),
+        "models": by_data(minus(study, "is_lite0_paper", "is_lite0")),
+        "real": by_data(minus(study, "is_lite0_paper", "is_lite0", ("real",))),
     }
 
 
 # Utility and statistics
 
 
-def d18(study: Study) -> dict[str, str]:
+def d18(study: Study) -> dict:
     """Accuracy of a classifier of images rescaled to the test set, minus that of images as is."""
-    return {"models": over_models(minus(study, "accuracy_paper", "accuracy"), 3)}
+    return {"models": by_model(minus(study, "accuracy_paper", "accuracy"))}
 
 
-def d19(study: Study) -> dict[str, str]:
+def d19(study: Study) -> dict:
     """Deviation of the accuracy over seeds, and over classifiers of one cell."""
-    both = study.of("accuracy", "accuracy_deviation")
-    texts = []
-    for data, title in DATASETS.items():
-        own = both[both.index.get_level_values("dataset") == data]
-        settings = own.groupby(["model", "level"])
-        over_seeds = settings["accuracy"].var().dropna()
-        if len(over_seeds):
-            within = (settings["accuracy_deviation"].apply(lambda v: (v**2).mean()))[
-                over_seeds.index
+    both, found = study.of("accuracy", "accuracy_deviation"), {}
+    for data in DATA:
+        settings = of_data(both, data).groupby(["model", "level"])
+        over = settings["accuracy"].var().dropna()
+        if len(over):
+            within = settings["accuracy_deviation"].apply(lambda v: (v**2).mean())[over.index]
+            found[data] = [
+                *(math.sqrt(variances.mean()) for variances in (over, within)),
+                len(over),
             ]
-            pair = [math.sqrt(variances.mean()) for variances in (over_seeds, within)]
-            texts.append(
-                f"{title} {pair[0]:.4f} over seeds against {pair[1]:.4f} over classifiers, "
-                f"{pair[0] / pair[1]:.1f} times as much (settings: {len(over_seeds)})"
-            )
-    return {"deviations": "; ".join(texts) or "not measured: no setting has two seeds"}
+    return {"deviations": found}
 
 
-def d21(study: Study) -> dict[str, str]:
+def d21(study: Study) -> dict:
     """Cells collected, and values among them that are not finite numbers."""
     values = study.frame["value"].to_numpy(dtype=float)
-    return {"failed": f"{int((~np.isfinite(values)).sum())} of {len(values):,} values"}
+    return {"failed": [int((~np.isfinite(values)).sum()), len(values)]}
+
+
+EFFECTS = (d9, d10, d11, d12, d13, d14, d15, d16, d17, d18, d19, d21)

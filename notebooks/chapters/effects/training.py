@@ -1,4 +1,4 @@
-"""What the corrections to accounting and training change: rows D1 to D8 and D20."""
+"""What the corrections to accounting and training change, in numbers: rows D1 to D8 and D20."""
 
 import math
 from dataclasses import replace
@@ -7,54 +7,43 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chapters import nfl
-from chapters.nfl import DATA_TITLES as DATASETS
-from chapters.nfl import MODEL_TITLES as MODELS
+from chapters import nfl, sizes
+from chapters.nfl import MODELS
 from helpers.data.draws import Sample
+from helpers.data.records import DATASETS
 from helpers.models import families, networks
 from helpers.models.gan import LossGapSchedule
 from helpers.randomness import generator as stream
-from helpers.report import tables
+from helpers.report import style, tables
 from helpers.training import accounting, fit
 
-from .. import sizes
-from .cells import Study, between, difference, over_models
+from .cells import Study, between, by_model, mean
 
 SIGMAS = tuple(s for s in nfl.LEVELS if isinstance(s, float))
 LEVELS = [f"{level:g}" if isinstance(level, float) else level for level in nfl.LEVELS]
-VARIANT_METRICS = {
-    "fid": ("FID", 1),
-    "accuracy": ("accuracy", 3),
-    "epsilon_hat": ("empirical ε", 1),
-}
+PRIVATE = 10  # records per class
 AUTHORS = {"steps": 20_000, "sample_rate": 0.5}  # two batches of 100 images
-_CLASSES = {"mnist": 10, "octmnist": 4, "organamnist": 11}
 
 
 # Accounting
 
 
-def d1(study: Study) -> dict[str, str]:
-    """The authors' delta: epsilon at 0.5 against 0.001, in their setting."""
-    texts = [f"{_epsilon(s, 0.5)} against {_epsilon(s, 1e-3)} at σ = {s:g}" for s in (0.1, 0.4)]
-    return {"epsilon": "; ".join(texts)}
+def d1(study: Study) -> dict:
+    """The authors' delta: epsilon at 0.5 against 0.001, in their setting, at two sigmas."""
+    return {"epsilon": [[s, _epsilon(s, 0.5), _epsilon(s, 1e-3)] for s in (0.1, 0.4)]}
 
 
-def _epsilon(sigma: float, delta: float = 1e-3, **setting: float) -> str:
-    return f"{accounting.epsilon(sigma, delta=delta, **(AUTHORS | setting)):,.0f}"
+def _epsilon(sigma: float, delta: float = 1e-3, **setting: float) -> float:
+    return accounting.epsilon(sigma, delta=delta, **(AUTHORS | setting))
 
 
-def d6(study: Study) -> dict[str, str]:
+def d6(study: Study) -> dict:
     """Epsilon at the sampling rate as called (64 of 100) and as used, and who divides by what."""
-    pairs = [
-        f"{DATASETS[d]} {divisor(10 * (n - 1) + 1)} and {divisor(10 * (n - 1))}"
-        for d, n in _CLASSES.items()
-    ]
-    rates = [_epsilon(0.1, sample_rate=q) for q in (0.5, 0.64)]
+    counts = {name: PRIVATE * (len(DATASETS[name].classes) - 1) for name in nfl.DATA}
     return {
-        "epsilon": f"{rates[0]} at 1/2 against {rates[1]} at 0.64",
-        "divisor": ", ".join(pairs),
-        "one": f"{divisor(100)} and {divisor(99)}",
+        "epsilon": [_epsilon(0.1, sample_rate=rate) for rate in (0.5, 0.64)],
+        "divisor": {name: [divisor(n + 1), divisor(n)] for name, n in counts.items()},
+        "one": [divisor(100), divisor(99)],
     }
 
 
@@ -63,71 +52,59 @@ def divisor(n: int, batch: int = 64) -> int:
     return n // math.ceil(n / batch)
 
 
-def d7(study: Study) -> dict[str, str]:
+def d7(study: Study) -> dict:
     """Noise over the largest signal at sigma 0.1, the authors' networks and ours; sizes apart."""
-    theirs = {}
-    for name, title in MODELS.items():
-        model = networks.build(name, "paper", classes=10, generator=stream(0, "count"))
-        size = networks.count_parameters(model.noised)
-        ratio = accounting.noise_to_signal(0.1, parameters=size, expected_batch=divisor(100))
-        theirs[title] = f"{ratio:.1f}"
+    theirs = {
+        name: accounting.noise_to_signal(0.1, parameters=size, expected_batch=divisor(100))
+        for name, size in sizes.authors_sizes().items()
+    }
     ours = study.of("noise_to_signal").query("level == '0.1' and dataset == 'mnist'")
-    mean = ours["noise_to_signal"].groupby("model").mean()
-    own = ", ".join(f"{MODELS[m]} {mean[m]:.2f}" for m in MODELS if m in mean)
+    means = ours["noise_to_signal"].groupby("model").mean()
     return {
-        "authors": ", ".join(f"{title} {text}" for title, text in theirs.items()),
-        "ours": own or "not measured: no cells at σ = 0.1 on MNIST",
-        "width": _width(study),
+        "authors": theirs,
+        "ours": {m: float(means[m]) for m in MODELS if m in means},
+        "width": fid_by_size(study),
     }
 
 
-def _width(study: Study) -> str:
-    """FID at sigma 0.2 of the sizes of each network that are collected, on MNIST."""
+def fid_by_size(study: Study) -> dict[str, dict[str, float]]:
+    """FID at sigma 0.2 on MNIST, by family and factor of size, where two sizes are collected."""
     rows = study.frame.query("dataset == 'mnist' and arm == 'dp' and sigma == 0.2")
-    texts = []
-    for family, found in sizes.means(rows, ["fid"]).groupby("family", observed=True):
-        if len(found) > 1:
-            values = [f"{fid:.0f} ({factor})" for (_, factor), fid in found["fid"].items()]
-            texts.append(f"{MODELS[family]} {', '.join(values)}")
-    return "; ".join(texts) or "not measured: no other size is collected"
+    by_family = sizes.means(rows, ["fid"]).groupby("family", observed=True)
+    return {
+        family: {factor: float(fid) for (_, factor), fid in found["fid"].items()}
+        for family, found in by_family
+        if len(found) > 1
+    }
 
 
-def d8(study: Study) -> dict[str, str]:
+def d8(study: Study) -> dict:
     """The accountant's epsilon at the four sigmas, in the authors' setting and in ours."""
     ours = study.of("epsilon_1e-3").query("dataset == 'mnist'")["epsilon_1e-3"]
     values = ours.groupby(["model", "level"]).mean()
-    spans = [values[values.index.get_level_values("level") == f"{s:g}"] for s in SIGMAS]
-    spans = [span for span in spans if len(span)]
-    text = ", ".join(
-        " to ".join(dict.fromkeys(f"{end:,.0f}" for end in (span.min(), span.max())))
-        + f" at {span.index[0][1]}"
-        for span in spans
-    )
+    spans = {f"{s:g}": values[values.index.get_level_values("level") == f"{s:g}"] for s in SIGMAS}
     return {
-        "authors": ", ".join(_epsilon(s) for s in SIGMAS),
-        "ours": text or "not measured: no cells with noise on MNIST",
+        "authors": [_epsilon(s) for s in SIGMAS],
+        "ours": {at: [float(v.min()), float(v.max())] for at, v in spans.items() if len(v)},
     }
 
 
 # Training
 
 
-def d2(study: Study) -> dict[str, str]:
+def d2(study: Study) -> dict:
     """What clipping alone does: `clipped` minus `sgd`, both without noise, seed by seed."""
-    texts = {}
-    for metric, digits in {"fid": 1, "accuracy": 3, "epsilon_hat": 1}.items():
+    found = {}
+    for metric in ("fid", "accuracy", "epsilon_hat"):
         pairs = [between(study, metric, (m, "clipped"), (m, "sgd")) for m in MODELS]
-        texts[metric] = over_models(pd.concat(pairs), digits)
-    return texts
+        found[metric] = by_model(pd.concat(pairs))
+    return found
 
 
-def d3(study: Study, pairs: int = 10) -> dict[str, str]:
+def d3(study: Study, pairs: int = 10) -> dict:
     """Whether the generator shows the query's class at sigma 1000, and the variant's effect."""
     counts = [sum(label_moved(seed, there, "batch") for seed in range(pairs)) for there in (1, 0)]
-    return {
-        "leak": f"{counts[0]} of {pairs} victim runs, {counts[1]} of {pairs} ablated runs",
-        "variant": _variant(study),
-    }
+    return {"leak": [*counts, pairs], "variant": variant(study)}
 
 
 def label_moved(seed: int, present: bool, labels: str) -> bool:
@@ -148,38 +125,42 @@ def label_moved(seed: int, present: bool, labels: str) -> bool:
     return bool((after[:, preset.latent + 9] != before).any())
 
 
-def _variant(study: Study) -> str:
-    """The GAN with both of the authors' options minus ours, level by level (it runs on MNIST)."""
-    texts = []
-    for metric, (title, digits) in VARIANT_METRICS.items():
-        found = {at: between(study, metric, ("gan-authors", at), ("gan", at)) for at in LEVELS}
-        parts = [
-            f"{difference(values, digits)} at {at}" for at, values in found.items() if len(values)
-        ]
-        texts += [f"{title} {', '.join(parts)}"] if parts else []
-    return "; ".join(texts) or "not measured: the variant's cells are not collected"
+def variant(study: Study) -> dict[str, dict[str, dict]]:
+    """The GAN with both of the authors' options minus ours, by metric and level (on MNIST)."""
+    found = {}
+    for metric in ("fid", "accuracy", "epsilon_hat"):
+        pairs = {at: between(study, metric, ("gan-authors", at), ("gan", at)) for at in LEVELS}
+        found[metric] = {at: mean(values) for at, values in pairs.items() if len(values)}
+    return {metric: means for metric, means in found.items() if means}
 
 
-def d4(study: Study) -> dict[str, str]:
+def d4(study: Study) -> dict:
     """How often the authors' schedule would move the generator, given our discriminators' losses.
 
     The losses are those on private records, of every fifth step; the schedule takes a mean with
     those on synthetic images, which are not kept.
     """
-    shares = {}
+    shares: dict[str, list[float]] = {}
     for result in study.found.values():
         for cell in (c for c in result.cells if c.model == "gan"):
             losses = np.repeat(result.arrays(cell)["history/loss"], 5)
             schedule = LossGapSchedule(1)
-            share = 100 * np.mean([schedule.turn(float(loss)) for loss in losses])
-            shares.setdefault(tables.level(cell.arm, cell.sigma), []).append(share)
-    texts = [f"{np.mean(shares[at]):.0f} % at {at}" for at in LEVELS if at in shares]
-    return {"share": ", ".join(texts) or "not measured: no cells of the GAN"}
+            share = np.mean([schedule.turn(float(loss)) for loss in losses])
+            shares.setdefault(style.level(cell.arm, cell.sigma), []).append(100 * share)
+    return {"share": {at: float(np.mean(shares[at])) for at in LEVELS if at in shares}}
 
 
-def d20(study: Study) -> dict[str, str]:
+def d5(study: Study) -> dict:
+    """A row that makes runs fail, and moves no number of those that do not."""
+    return {"number": 0}
+
+
+def d20(study: Study) -> dict:
     """The share of the image left at the authors' last step, and our few steps against all."""
     left = math.prod(math.sqrt(1 - beta) for beta in np.linspace(1e-4, 0.02, 400))
     bars = tables.benchmark("sampling")["value"]
     ratio = bars[[name.endswith("cell(s)") for name in bars.index]].iloc[0]
-    return {"start": f"{left:.2f}", "sampler": f"{ratio:.2f}"}
+    return {"start": left, "sampler": float(ratio)}
+
+
+EFFECTS = (d1, d2, d3, d4, d5, d6, d7, d8, d20)

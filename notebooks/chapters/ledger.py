@@ -1,7 +1,7 @@
-"""The claims ledger as tables and a figure. Verdicts come from `claims`; nothing is judged here."""
+"""A ledger of claims as tables and a figure; nothing is judged here (see `verdicts`)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,15 +11,9 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers.report import tables
-from helpers.study.results import Results
-
-from . import CLAIMS, Judged, beyond
-from .evidence import DATA, MODELS, NOISE, TITLES, Evidence, combine, gather
-from .judgement import OUTCOMES, Part, one
+from chapters.verdicts import OUTCOMES, PART_OUTCOMES, Claim, Judged, Part
 
 SIGNS = dict(zip(OUTCOMES, "●✕○", strict=True))
-PART_OUTCOMES = ("holds", "contradicted", "open")
 _PALETTE = sns.color_palette("colorblind")
 COLOURS = dict(zip(PART_OUTCOMES, (_PALETTE[0], _PALETTE[3], (0.45, 0.45, 0.45)), strict=True))
 MARKERS = dict(zip(PART_OUTCOMES, "oXo", strict=True))
@@ -56,10 +50,15 @@ def _unbroken(text: str) -> str:
     return re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
-def rules() -> pd.DataFrame:
+def rules(claims: Sequence[Claim]) -> pd.DataFrame:
     """Every claim in our words, the section it stands in, and the rule that decides it."""
     rows = [
-        {"claim": f"{c.id}. {c.statement}", "section": c.section, "rule": c.rule} for c in CLAIMS
+        {
+            "claim": f"{c.id}. {c.statement}",
+            "section": c.section,
+            "rule": c.rule.replace("*", ""),
+        }
+        for c in claims
     ]
     return pd.DataFrame(rows)
 
@@ -88,10 +87,8 @@ def _worded(found: Judged) -> str:
 
 
 def _brief(text: str, data: str) -> str:
-    """Without the name of the only data set that a claim is about."""
-    for model in MODELS:
-        text = text.replace(f"{data} {TITLES[model]}", TITLES[model])
-    return text.replace(f"{data}, ", "")
+    """Without the name of the only data set that a claim is about, unless levels of it follow."""
+    return re.sub(rf"\b{re.escape(data)}(, | (?!at ))", "", text)
 
 
 def _authors(found: Judged) -> str:
@@ -140,69 +137,14 @@ def closing(judged: Sequence[Judged]) -> str:
     return "\n".join(f"- {what}: {', '.join(ids) or 'none'}." for what, ids in lines.items())
 
 
-def elsewhere(judged: Sequence[Judged]) -> pd.DataFrame:
-    """The claims on density estimation: their numbers and verdicts."""
+def elsewhere(judged: Sequence[Judged], group: str) -> pd.DataFrame:
+    """The numbers and verdicts of claims whose parts are on a page of their own."""
     rows = [
-        {
-            "claim": found.claim.id,
-            "our number": found.verdict.number,
-            "verdict": _worded(found),
-        }
-        for found in judged
-        if found.claim.group == "density"
+        {"claim": f.claim.id, "our number": f.verdict.number, "verdict": _worded(f)}
+        for f in judged
+        if f.claim.group == group
     ]
     return pd.DataFrame(rows)
-
-
-def beside(study: pd.DataFrame) -> pd.DataFrame:
-    """Quantities that are shown and not judged: what clipping alone does, levels, and wins."""
-    e = gather(study)
-    parts = []
-    for metric in ("accuracy", "recall", "coverage"):  # C8, C10
-        clipped = e.at("mnist", "gan", "clipped", metric)
-        noise, none = e.over("mnist", "gan", NOISE, metric), e.at("mnist", "gan", "sgd", metric)
-        parts.append(one("mnist", "gan", f"{metric}, noise minus clipped", noise - clipped))
-        parts.append(one("mnist", "gan", f"{metric}, clipped minus σ = 0", clipped - none))
-    for model in ("gan", "ddpm"):  # C16
-        level = e.at("octmnist", model, "sgd", "fid")
-        parts.append(one("octmnist", model, "FID, σ = 0", level, digits=1))
-    score = e.over("octmnist", "gan", NOISE[1:], "is_lite0")  # C17
-    parts.append(one("octmnist", "gan", "IS by Lite0, σ ≥ 0.2", score, digits=2))
-    parts += [beyond.consistency(e, d, m) for d in DATA[1:] for m in MODELS]  # C22
-    rows = [
-        {"quantity": part.label, "ours [90 % interval]": part.text()}
-        for part in [*parts, *_best(e)]
-    ]
-    return pd.DataFrame(rows)
-
-
-def _best(e: Evidence) -> list[Part]:
-    """In what share of the comparisons of C21 each model is best; by chance, a third."""
-    ranks = [beyond.ranks(e, model) for model in MODELS]
-    shares = [combine(lambda *v: (sum(r == 1 for r in v)) / len(v), *of_one) for of_one in ranks]
-    return [
-        Part(f"share of comparisons won: {TITLES[model]}", share, digits=2)
-        for model, share in zip(MODELS, shares, strict=True)
-    ]
-
-
-def coverage(frame: pd.DataFrame) -> pd.DataFrame:
-    """How many seeds of each data set, model and level there are."""
-    rows = tables.with_level(frame[frame["model"].isin(MODELS)])
-    counts = rows.groupby(["dataset", "model", "level"], observed=True)["seed"].nunique()
-    columns = ["sgd", "clipped", "0.1", "0.2", "0.3", "0.4"]
-    index = pd.MultiIndex.from_product([DATA, MODELS], names=["data set", "model"])
-    wide = counts.unstack("level").reindex(index=index, columns=columns)
-    wide = wide.fillna(0).astype(int)
-    wide.index = index.map(lambda key: (TITLES[key[0]], TITLES[key[1]]))
-    return wide.rename_axis(columns=None)
-
-
-def leaks(found: Mapping[str, Results], dataset: str) -> pd.DataFrame:
-    """`tables.leaks` of a data set, or a row that says that nothing of it is there."""
-    if dataset in found:
-        return tables.leaks(found[dataset])
-    return pd.DataFrame({"log density ratio": ["–"]}, index=["no results yet"])
 
 
 def forest(judged: Sequence[Judged]) -> Figure:
