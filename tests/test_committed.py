@@ -16,7 +16,7 @@ from chapters.nfl import DATA_TITLES, MODEL_TITLES
 from helpers import study
 from helpers.models.families import VARIANTS
 from helpers.report import tables
-from helpers.study import compute, results
+from helpers.study import collected, compute, results
 from helpers.study.cell import LEVELS, MODELS, SEEDS, Cell
 
 ROOT = Path(__file__).resolve().parent.parent
