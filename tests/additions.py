@@ -9,6 +9,7 @@ import io
 import json
 import sys
 
+from chapters import quickstart
 from helpers.metrics import records
 from helpers.models import families
 
@@ -38,8 +39,8 @@ named = ["fid", "accuracy", "epsilon_hat", "epsilon_1e-3"]
 judged = criterion.judge(["mnist"], "compact")
 drawn = {
     "curves": figures.curves(found, named[:3]),
-    "ecdf": figures.ecdf(found, MODELS),
-    "trade-off": figures.trade_off(found),
+    "ecdf": dataset.ecdf(found, MODELS),
+    "trade-off": quickstart.trade_off(found),
     "fronts": criterion_figures.fronts(judged),
 }
 shown = {

@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 FIRST = ("kernels", "test_execution")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A process runs whole files, whose tests share what they have computed (pytest-xdist)."""
     for item in items:

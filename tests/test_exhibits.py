@@ -7,9 +7,9 @@ import torch
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+from chapters.exhibits import grad_cam
 from helpers.metrics import utility
 from helpers.metrics.evaluation import ClassifierPreset
-from helpers.report.exhibits import grad_cam
 
 SHAPES = [(1, 28, 28), (3, 32, 32)]
 

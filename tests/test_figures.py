@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from chapters import dataset, generators, quickstart
+from chapters import exhibits as exhibits_chapter
 from helpers import study
 from helpers.report import figures, pictures, style
 from helpers.study import results
@@ -43,10 +45,10 @@ def test_exhibits_of_any_shape_are_drawn_in_their_colours_and_named_at_their_mid
     names += [f"{part}{what}" for part in ("synthetic", "unseen") for what in ("", "_attention")]
     maps = np.zeros((2, *shape[:2]), np.uint8)
     exhibits = {name: maps if "attention" in name else images for name in names}
-    figure = pictures.reconstructions({"sgd": exhibits})
+    figure = exhibits_chapter.reconstructions({"sgd": exhibits})
     size = shape[0]
     assert figure.axes[0].get_yticks().tolist() == [size / 2, size + 2 + size / 2]
-    for drawn in (figure, pictures.attention(exhibits, ["a", "b"])):
+    for drawn in (figure, exhibits_chapter.attention(exhibits, ["a", "b"])):
         canvas = FigureCanvasAgg(drawn)
         canvas.draw()
         red, green, _, _ = np.moveaxis(np.asarray(canvas.buffer_rgba()).astype(int), 2, 0)
@@ -57,15 +59,15 @@ def test_exhibits_of_any_shape_are_drawn_in_their_colours_and_named_at_their_mid
     "draw",
     [
         lambda found: pictures.samples(found, "vae"),
-        figures.plane,
+        dataset.plane,
         lambda found: figures.curves(found, ["fd_lite0", "epsilon_hat", "accuracy"]),
-        lambda found: figures.ecdf(found, ["vae"]),
-        lambda found: figures.histograms(found, ["vae"]),
-        lambda found: figures.coverage(found, "vae"),
+        lambda found: dataset.ecdf(found, ["vae"]),
+        lambda found: dataset.histograms(found, ["vae"]),
+        lambda found: dataset.coverage(found, "vae"),
         lambda found: pictures.gallery(found, "vae"),
-        figures.trade_off,
-        lambda found: figures.training(found, "vae"),
-        lambda found: figures.accountant([0.1, 1, 10], [100], delta=1e-3),
+        quickstart.trade_off,
+        lambda found: generators.training(found, "vae"),
+        lambda found: generators.accountant([0.1, 1, 10], [100], delta=1e-3),
     ],
 )
 def test_a_figure_has_ink_and_is_not_left_to_pyplot(found, draw):

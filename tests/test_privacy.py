@@ -252,7 +252,6 @@ def test_null_tells_a_leak_from_chance():
     assert len(null) == 30
     assert abs(np.mean(null)) < 0.2
     leak = plane.log_density_ratio(queries[0] + ablated[0] / 5, ablated[0], queries[0])
-    assert plane.leak_p_value(leak, null) == 1 / 31
-    assert plane.leak_p_value(0.0, null) == 1
+    assert abs(leak) > np.abs(null).max()
     with pytest.raises(ValueError, match="two or more seeds"):
         plane.null_log_density_ratios(ablated[:1], queries[:1])

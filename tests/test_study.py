@@ -228,7 +228,7 @@ def test_what_is_available_is_of_the_axes_and_nothing_is_computed(home, monkeypa
     results.collect([of_the_axes, extra])
     found = results.available("digits", **axes)
     assert found.cells == [of_the_axes]
-    assert list(found.cube.index) == [("digits", "vae", "0.1", 0)]
+    assert list(results.cube(found.frame).index) == [("digits", "vae", "0.1", 0)]
 
 
 def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypatch):

@@ -64,11 +64,6 @@ def lite0_head(features: Tensor) -> Tensor:
         return _lite0_network()._fc(features)
 
 
-def lite0_logits(images: Tensor) -> Tensor:
-    """EfficientNet-Lite0's ImageNet logits, float32 [N, 1000]; images as for `lite0`."""
-    return lite0_head(lite0(images))
-
-
 def cached(images: Tensor, extract: Callable[[Tensor], Tensor]) -> Tensor:
     """`extract(images)`, from `data/runs/features` if these images have been there before.
 

@@ -227,12 +227,3 @@ def null_log_density_ratios(
             if i != j
         ]
     )
-
-
-def leak_p_value(observed: float, null: Array) -> float:
-    """Chance that no leak gives an absolute log density ratio as large as `observed`, in (0, 1].
-
-    (1 + values of the null at least as large) / (1 + values): never 0, at best 1 / (1 + values).
-    """
-    null = check_array(null, "null values", ndim=1)
-    return float((1 + (np.abs(null) >= abs(observed)).sum()) / (1 + len(null)))

@@ -126,11 +126,6 @@ def class_accuracies(classifier: nn.Module, images: Tensor, labels: Tensor) -> T
     return torch.stack([right[labels == c].mean() for c in labels.unique()])
 
 
-def balanced_accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The mean of `class_accuracies`: unlike `accuracy`, not moved by how often a class occurs."""
-    return class_accuracies(classifier, images, labels).mean().item()
-
-
 def rescaled_paper(images: Tensor, test_images: Tensor) -> Tensor:
     """Images brought to the mean and deviation of the test images, as the authors do (D18).
 

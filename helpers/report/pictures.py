@@ -1,4 +1,4 @@
-"""Images as figures: synthetic ones, those nearest to private ones, reconstructions, attention.
+"""Images as figures: synthetic ones, references, and those nearest to private ones.
 
 Each function takes results and returns a matplotlib figure; charts are in `figures`.
 """
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..models.families import REFERENCES
 from ..study.results import Results
-from .figures import cells_of, panels, title, written
+from .figures import cells_of, panels, title
 
 _GAP = 2  # white pixels between images
 
@@ -45,12 +45,13 @@ def _mosaics(sets: list[tuple[str, np.ndarray]], classes: np.ndarray, shown: int
     size = (inch * shown * len(sets) + label + 0.3, 0.97 * inch * len(classes) + 0.5)
     figure, axes = panels(1, len(sets), size=size)
     for axis, (name, images) in zip(axes[0], sets, strict=True):
-        _show(axis, name, mosaic(images[:, :shown]))
-    _name_rows(axes[0, 0], classes.tolist(), height=sets[0][1].shape[2])
+        show(axis, name, mosaic(images[:, :shown]))
+    name_rows(axes[0, 0], classes.tolist(), height=sets[0][1].shape[2])
     return figure
 
 
-def _show(axis: Axes, name: str, sheet: np.ndarray) -> None:
+def show(axis: Axes, name: str, sheet: np.ndarray) -> None:
+    """Draw a sheet [H, W] or [H, W, 3], without axes, under its name."""
     grey = {"cmap": "gray", "vmin": 0, "vmax": 255} if sheet.ndim == 2 else {}
     axis.imshow(sheet, **grey)
     axis.set(title=name, xticks=[], yticks=[])
@@ -58,7 +59,7 @@ def _show(axis: Axes, name: str, sheet: np.ndarray) -> None:
     sns.despine(ax=axis, left=True, bottom=True)
 
 
-def _name_rows(axis: Axes, names: Sequence[str], height: int) -> None:
+def name_rows(axis: Axes, names: Sequence[str], height: int) -> None:
     """Write a name beside each row of a mosaic of images `height` pixels high."""
     middles = [(height + _GAP) * row + height / 2 for row in range(len(names))]
     axis.set_yticks(middles, names)
@@ -83,40 +84,8 @@ def gallery(results: Results, model: str, *, seed: int = 0) -> Figure:
     figure, axes = panels(rows, 2, size=(8.6, 1.15 * rows))
     for axis, cell in zip(axes.flat, cells, strict=False):
         pairs = results.arrays(cell)["gallery"]
-        _show(axis, title(cell), mosaic(pairs.swapaxes(0, 1)))
-        _name_rows(axis, ["synthetic", "private"], height=pairs.shape[2])
+        show(axis, title(cell), mosaic(pairs.swapaxes(0, 1)))
+        name_rows(axis, ["synthetic", "private"], height=pairs.shape[2])
     for axis in axes.flat[len(cells) :]:
         axis.set_visible(False)
-    return figure
-
-
-def reconstructions(exhibits: dict[str, dict[str, np.ndarray]]) -> Figure:
-    """What the VAE makes of a private and of an unseen image per class (NFL Fig. 6).
-
-    `exhibits` by level, of `exhibits.obtain`; the top row holds the images themselves.
-    """
-    first = next(iter(exhibits.values()))
-    height = 0.42 * (1 + len(exhibits)) + 0.5
-    figure, axes = panels(1, 2, size=(11, height))
-    for axis, part in zip(axes[0], ("private", "unseen"), strict=True):
-        rows = [first[part], *(e[f"{part}_reconstructed"] for e in exhibits.values())]
-        _show(axis, f"{part} images", mosaic(np.stack(rows)))
-    names = ["image", *map(written, exhibits)]
-    _name_rows(axes[0, 0], names, height=first["private"].shape[1])
-    return figure
-
-
-def attention(exhibits: dict[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Where a classifier of synthetic images looks, in synthetic and in real ones (NFL Fig. 12)."""
-    figure, axes = panels(4, len(classes), size=(0.78 * len(classes) + 1.2, 3.5))
-    rows = {"synthetic": ("synthetic", None), "its map": ("synthetic", "synthetic_attention")}
-    rows |= {"real, unseen": ("unseen", None), "map of it": ("unseen", "unseen_attention")}
-    for row, (name, (images, maps)) in zip(axes, rows.items(), strict=True):
-        for c, axis in enumerate(row):
-            _show(axis, "", exhibits[images][c])
-            if maps:
-                axis.imshow(exhibits[maps][c], cmap="inferno", alpha=0.6, vmin=0, vmax=255)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    for axis, name in zip(axes[0], classes, strict=True):
-        axis.set_title(str(name), fontsize=8)
     return figure

@@ -38,13 +38,15 @@ class Results:
         """Real images and the public plane of the data set."""
         return _required(self.folder / "reference.npz")
 
-    @property
-    def cube(self) -> pd.DataFrame:
-        """A row per (dataset, model, level, seed), a column per metric; NaN where there is none."""
-        pairs = zip(self.frame["arm"], self.frame["sigma"], strict=True)
-        levels = [level(*pair) for pair in pairs]
-        axes = ["dataset", "model", "level", "seed"]
-        return self.frame.assign(level=levels).pivot(index=axes, columns="metric", values="value")
+
+def cube(frame: pd.DataFrame) -> pd.DataFrame:
+    """A tidy frame as a row per (dataset, model, level, seed) and a column per metric.
+
+    NaN where there is none.
+    """
+    levels = [level(*pair) for pair in zip(frame["arm"], frame["sigma"], strict=True)]
+    axes = ["dataset", "model", "level", "seed"]
+    return frame.assign(level=levels).pivot(index=axes, columns="metric", values="value")
 
 
 def _required(path: Path) -> dict[str, np.ndarray]:

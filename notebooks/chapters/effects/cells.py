@@ -13,7 +13,7 @@ from chapters import nfl
 from chapters.nfl import DATA, MODELS
 from helpers.metrics.statistics import mean_interval
 from helpers.models.families import VARIANTS
-from helpers.report import style
+from helpers.study import results
 from helpers.study.results import Results
 
 _CELL = ["dataset", "model", "level", "seed"]
@@ -35,9 +35,7 @@ class Study:
 
 def gather(frame: pd.DataFrame, found: Mapping[str, Results] | None = None) -> Study:
     """A study from a tidy frame of one scale, columns as in `data/results/<dataset>.csv`."""
-    levels = [style.level(a, s) for a, s in zip(frame["arm"], frame["sigma"], strict=True)]
-    wide = frame.assign(level=levels).pivot(index=_CELL, columns="metric", values="value")
-    return Study(wide, found or {}, frame)
+    return Study(results.cube(frame), found or {}, frame)
 
 
 def collected(scale: str = "compact") -> Study:

@@ -11,22 +11,27 @@ mean throws places away; HiResCAM (Draelos and Carin 2020, arXiv 2011.08891) mul
 place instead, and equals Grad-CAM where there is a mean: so it is used for both.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from pytorch_grad_cam import HiResCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor
 
-from ..data import datasets, draws, files
-from ..data.checks import check_images, check_labels
-from ..data.datasets import Dataset
-from ..data.sources import from_bytes, to_bytes
-from ..metrics import utility
-from ..models.vae import VAE
-from ..randomness import generator as stream
-from ..study import compute
-from ..study.compute import Cell
-from ..study.results import Results
+from helpers.data import datasets, draws, files
+from helpers.data.checks import check_images, check_labels
+from helpers.data.datasets import Dataset
+from helpers.data.sources import from_bytes, to_bytes
+from helpers.metrics import utility
+from helpers.models.vae import VAE
+from helpers.randomness import generator as stream
+from helpers.report.pictures import mosaic, name_rows, show
+from helpers.report.style import panels, written
+from helpers.study import compute
+from helpers.study.compute import Cell
+from helpers.study.results import Results
 
 VERSION = 1  # raise when an exhibit changes its meaning
 
@@ -101,3 +106,38 @@ def grad_cam(classifier: utility.Classifier, images: Tensor, classes: Tensor) ->
 
 def _first_of_each(labels: Tensor) -> list[int]:
     return [int(torch.nonzero(labels == c)[0]) for c in labels.unique()]
+
+
+# Figures
+
+
+def reconstructions(exhibits: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """What the VAE makes of a private and of an unseen image per class (NFL Fig. 6).
+
+    `exhibits` by level, of `exhibits.obtain`; the top row holds the images themselves.
+    """
+    first = next(iter(exhibits.values()))
+    height = 0.42 * (1 + len(exhibits)) + 0.5
+    figure, axes = panels(1, 2, size=(11, height))
+    for axis, part in zip(axes[0], ("private", "unseen"), strict=True):
+        rows = [first[part], *(e[f"{part}_reconstructed"] for e in exhibits.values())]
+        show(axis, f"{part} images", mosaic(np.stack(rows)))
+    names = ["image", *map(written, exhibits)]
+    name_rows(axes[0, 0], names, height=first["private"].shape[1])
+    return figure
+
+
+def attention(exhibits: dict[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Where a classifier of synthetic images looks, in synthetic and in real ones (NFL Fig. 12)."""
+    figure, axes = panels(4, len(classes), size=(0.78 * len(classes) + 1.2, 3.5))
+    rows = {"synthetic": ("synthetic", None), "its map": ("synthetic", "synthetic_attention")}
+    rows |= {"real, unseen": ("unseen", None), "map of it": ("unseen", "unseen_attention")}
+    for row, (name, (images, maps)) in zip(axes, rows.items(), strict=True):
+        for c, axis in enumerate(row):
+            show(axis, "", exhibits[images][c])
+            if maps:
+                axis.imshow(exhibits[maps][c], cmap="inferno", alpha=0.6, vmin=0, vmax=255)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for axis, name in zip(axes[0], classes, strict=True):
+        axis.set_title(str(name), fontsize=8)
+    return figure
