@@ -43,7 +43,7 @@ pages: .venv/.stamp
 test: .venv/.stamp
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) pytest -n $(JOBS) --dist loadgroup --nbval-lax tests notebooks
+	$(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval-lax tests notebooks
 
 study: .venv/.stamp
 	$(RUN) helpers study --dataset $(DATASET)

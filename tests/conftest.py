@@ -1,5 +1,6 @@
 """Options and fixtures shared by the tests."""
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,23 +22,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# What takes longest starts first. Kernels start one after the other: two of one instant can take
-# the same port.
-FIRST = ("kernels", "test_execution")
+# What takes longest starts first, so that no process is left with it at the end.
+FIRST = ("test_execution", "test_slices", "test_additions", "test_density", "mnist", "quickstart")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A process runs whole files, whose tests share what they have computed (pytest-xdist)."""
-    for item in items:
-        name = "kernels" if item.path.suffix == ".ipynb" else item.path.stem
-        item.add_marker(pytest.mark.xdist_group("kernels" if name == "test_slices" else name))
+    """Order the files that the processes of pytest-xdist take, whole, one after the other."""
 
     def place(item: pytest.Item) -> int:
-        [group] = item.get_closest_marker("xdist_group").args
-        return FIRST.index(group) if group in FIRST else len(FIRST)
+        return FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST)
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Start one kernel after the other: two of one instant can take the same port."""
+    with Path(__file__).open() as lock:
+        if item.path.suffix == ".ipynb":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return (yield)
+
+
+@pytest.fixture
+def kernels_of_ones_own() -> Iterator[None]:
+    """No other process of the tests starts a kernel meanwhile."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,10 @@ from papermill.exceptions import PapermillExecutionError
 from helpers import study
 from helpers.study import compute, results
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+    pytest.mark.usefixtures("kernels_of_ones_own"),
+]
 
 
 def run(root, output, parameters):
@@ -32,7 +35,7 @@ def run(root, output, parameters):
     [
         ({"sigma": [0.1]}, "unknown notebook parameter 'sigma'; did you mean 'sigmas'"),
         ({"sigmas": "[-0.1]"}, "sigma -0.1 is not allowed"),  # as the command line passes it
-        ({"dataset": "mnits"}, "data set 'mnits' is unknown"),
+        ({"dataset": "mnits"}, r"unknown data set 'mnits'; did you mean 'mnist'\?"),
     ],
 )
 def test_a_wrong_parameter_is_an_error(root, tmp_path, parameters, message):
