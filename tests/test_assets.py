@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.data import assets, download, files
+from helpers.data import assets, download, files, places
 from helpers.data.assets import Asset, Official, Packaged
 
 
@@ -268,11 +268,11 @@ def test_a_relative_folder_is_the_same_wherever_a_process_runs(tmp_path, monkeyp
     monkeypatch.setenv("NFL_DATA", "data")
     for place in (root, tmp_path):
         monkeypatch.chdir(place)
-        assert assets.root() == root / "store" and assets.given() == root / "data"
+        assert places.root() == root / "store" and places.given() == root / "data"
 
 
 def test_what_is_committed_does_not_follow_the_store(home, root):
-    assert assets.root() == home and assets.committed() == root / "data"
+    assert places.root() == home and places.committed() == root / "data"
 
 
 def test_nothing_given_is_no_folder(monkeypatch):
@@ -281,7 +281,7 @@ def test_nothing_given_is_no_folder(monkeypatch):
             monkeypatch.delenv("NFL_DATA", raising=False)
         else:
             monkeypatch.setenv("NFL_DATA", value)
-        assert assets.given() is None
+        assert places.given() is None
 
 
 # Archives on a package index

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from helpers.data import assets, datasets, records, sources
+from helpers.data import assets, datasets, places, records, sources
 
 DIGITS = datasets.load("digits")
 REAL = pytest.mark.skipif("NFL_DATA" not in os.environ, reason="NFL_DATA is not set: no real data")
@@ -67,7 +67,7 @@ def test_data_of_ones_own_is_loaded_by_its_name(folder):
 
 
 def test_the_given_folder_comes_before_the_cache(folder):
-    raw = assets.root() / "raw"
+    raw = places.root() / "raw"
     raw.mkdir(parents=True)
     np.savez(raw / "octmnist.npz", **arrays())
     assert datasets.load("octmnist").source == "data/raw"
@@ -187,7 +187,7 @@ def test_the_identity_follows_the_file(folder):
 
 def test_the_identity_needs_no_store_that_can_be_written(folder):
     np.savez(folder / "leaves.npz", **arrays(n_classes=3))
-    assets.root().write_text("no folder")
+    places.root().write_text("no folder")
     assert datasets.identity("leaves").checksum == datasets.load("leaves").checksum
 
 
@@ -222,7 +222,7 @@ def whole(folder, monkeypatch):
         "toy", tuple("abcd"), rows=records.Rows("rows.npz", datasets._checksum(part))
     )
     monkeypatch.setitem(datasets.DATASETS, "toy", about)
-    monkeypatch.setattr(assets, "committed", lambda: folder)
+    monkeypatch.setattr(places, "committed", lambda: folder)
     return folder / "toy.npz", given, part
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.data import assets, datasets, folders, records
+from helpers.data import datasets, folders, places, records
 from helpers.data.folders import read_folder, read_image
 
 RANDOM = np.random.default_rng(0)
@@ -303,7 +303,7 @@ def test_the_name_says_at_how_many_pixels(leaves, given):
 
 
 def test_an_archive_comes_before_a_folder_and_the_given_before_the_cache(leaves, given):
-    raw = assets.root() / "raw" / "leaves"
+    raw = places.root() / "raw" / "leaves"
     raw.parent.mkdir(parents=True)
     leaves.rename(raw)
     assert datasets.load("leaves").source == "data/raw"

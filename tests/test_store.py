@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.data import assets, files
+from helpers.data import files, places
 from helpers.models import families
 
 
@@ -68,7 +68,7 @@ def test_what_is_not_in_the_store_is_never_removed(store, name):
 
 
 def test_the_committed_results_are_not_in_the_store():
-    committed = assets.committed() / "results" / "mnist.json"
+    committed = places.committed() / "results" / "mnist.json"
     assert committed.is_file() and not files._in_store(committed)
 
 

@@ -9,16 +9,13 @@ This module knows files, not data sets or networks; how a file is downloaded is 
 """
 
 import hashlib
-import os
 import tempfile
-import urllib.parse
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import files
-
-_CHECKOUT = Path(__file__).resolve().parents[2]
+from . import files, places
+from .ways import Failed, Official, Offline, Packaged
 
 
 class Unavailable(RuntimeError):
@@ -33,57 +30,8 @@ class Unavailable(RuntimeError):
         self.said, self.offline = said, offline
 
 
-class Failed(OSError):
-    """A download that did not succeed, and why."""
-
-
-class Offline(Failed):
-    """A download that another network would help: no connection, no such name, no answer."""
-
-
 class Rejected(Failed):
     """A file whose checksum is not the expected one; it was set aside and is not used."""
-
-
-@dataclass(frozen=True)
-class Official:
-    """A file at its publisher's address."""
-
-    url: str
-    checksum: str  # "md5:..." or "sha256:...", hexadecimal
-
-    source = "official"
-
-    @property
-    def filename(self) -> str:
-        """The file's name at the publisher."""
-        return Path(urllib.parse.urlsplit(self.url).path).name
-
-    def __str__(self) -> str:
-        return self.url
-
-
-@dataclass(frozen=True)
-class Packaged:
-    """A member of a wheel or source archive on the Python Package Index."""
-
-    requirement: str  # "package==version"
-    archive_sha256: str
-    member: str
-    checksum: str  # of the member
-
-    @property
-    def source(self) -> str:
-        """The package's name."""
-        return self.requirement.partition("==")[0]
-
-    @property
-    def filename(self) -> str:
-        """The member's name without its folders."""
-        return Path(self.member).name
-
-    def __str__(self) -> str:
-        return f"{self.filename} in {self.requirement} on the package index"
 
 
 @dataclass(frozen=True)
@@ -210,40 +158,6 @@ ASSETS = {
 }
 
 
-def root() -> Path:
-    """The data folder: `$NFL_HOME`, else `data` beside the package. Caches are below it.
-
-    Absolute: a relative `NFL_HOME` is taken from the project's folder, not from wherever a process
-    runs, since a notebook's kernel runs elsewhere than the command line.
-    """
-    return _absolute(os.environ.get("NFL_HOME") or "data")
-
-
-def given() -> Path | None:
-    """The folder of data sets that `$NFL_DATA` names, absolute as `root`; `None` if it names none.
-
-    Raises `FileNotFoundError` if there is no such folder.
-    """
-    folder = os.environ.get("NFL_DATA")
-    if not folder:
-        return None
-    path = _absolute(folder)
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"NFL_DATA is {folder!r}; there is no such folder. Correct or unset it"
-        )
-    return path
-
-
-def committed() -> Path:
-    """The data folder of the checkout, with the committed files; does not follow `$NFL_HOME`."""
-    return _CHECKOUT / "data"
-
-
-def _absolute(folder: str) -> Path:
-    return Path(os.path.abspath(_CHECKOUT / Path(folder).expanduser()))
-
-
 def cached(name: str) -> Path | None:
     """The intact file of `name` if it has been fetched before, else None; needs no network.
 
@@ -304,7 +218,7 @@ def _fetch(way: Official | Packaged, path: Path) -> Path:
 
 
 def _place(asset: Asset, way: Official | Packaged) -> Path:
-    return root() / asset.folder / way.source / way.filename
+    return places.root() / asset.folder / way.source / way.filename
 
 
 def _verify(path: Path, checksum: str, place: Path) -> None:

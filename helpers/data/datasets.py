@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import assets, files, sources
+from . import assets, files, places, sources
 from .conversion import KEYS, SIZES, SPLITS, Arrays, Content
 from .folders import read_folder
 from .records import DATASETS, NAMES, NOTES, About, Way
@@ -99,7 +99,7 @@ def load(name: str) -> Dataset:
     Raises `ValueError` for an unknown name or a malformed file, `assets.Unavailable` if every way
     to a known data set fails.
     """
-    return _load(name, os.environ.get("NFL_DATA"), assets.root())
+    return _load(name, os.environ.get("NFL_DATA"), places.root())
 
 
 def identity(name: str) -> Identity:
@@ -107,7 +107,7 @@ def identity(name: str) -> Identity:
 
     Remembered in the store for files of the same path, size and time.
     """
-    facts = _remembered(name, os.environ.get("NFL_DATA"), assets.root())
+    facts = _remembered(name, os.environ.get("NFL_DATA"), places.root())
     return Identity(facts["checksum"], facts["source"])
 
 
@@ -118,7 +118,7 @@ def about(name: str) -> About:
     """
     if name in DATASETS:
         return DATASETS[name]
-    facts = _remembered(name, os.environ.get("NFL_DATA"), assets.root())
+    facts = _remembered(name, os.environ.get("NFL_DATA"), places.root())
     return About(
         title=name,
         classes=tuple(facts["classes"]),
@@ -161,9 +161,9 @@ def _find(name: str) -> _Found | None:
 
 
 def _data_folders() -> Iterator[tuple[Path, str]]:
-    if folder := assets.given():
+    if folder := places.given():
         yield folder, "NFL_DATA"
-    yield assets.root() / "raw", "data/raw"
+    yield places.root() / "raw", "data/raw"
 
 
 def _places(name: str, folder: Path) -> Iterator[tuple[Path, Callable[[Path], Content]]]:
@@ -198,8 +198,8 @@ def _official(name: str, way: Way, paths: list[Path]) -> _Found:
 
 def _fetch(name: str) -> _Found:
     """The files of a known data set, downloaded."""
-    raw, offline = assets.root() / "raw", False
-    said = [f"NFL_DATA: {f'no {name}.npz in it' if assets.given() else 'not set'}"]
+    raw, offline = places.root() / "raw", False
+    said = [f"NFL_DATA: {f'no {name}.npz in it' if places.given() else 'not set'}"]
     said.append(f"{raw}: no {name}.npz in it")
     for way in DATASETS[name].ways:
         try:
@@ -242,7 +242,7 @@ def _dataset(name: str, content: Content, source: str) -> Dataset:
     arrays, checksum = content.arrays, _checksum(content.arrays)
     notes = [note for key, note in NOTES.items() if key in arrays][:1] or [facts.note]
     if facts.rows and checksum != facts.rows.checksum:
-        part = _cut(arrays, assets.committed() / "public" / facts.rows.filename)
+        part = _cut(arrays, places.committed() / "public" / facts.rows.filename)
         if part is not None and _checksum(part) == facts.rows.checksum:
             arrays, checksum = part, facts.rows.checksum
             notes = [facts.note or NOTES["train_index"]]

@@ -1,6 +1,6 @@
 """How a file is downloaded, and what is said when that fails.
 
-Every failure that is not of this machine's disk becomes an `assets.Failed`: a refused certificate,
+Every failure that is not of this machine's disk becomes a `Failed`: a refused certificate,
 a proxy that refuses, a name that is not found and an answer that does not come are said as what
 they are, since each wants another remedy.
 """
@@ -23,7 +23,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from .assets import Failed, Official, Offline, Packaged
+from .ways import Failed, Official, Offline, Packaged
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60  # a machine without a network must find out quickly
 

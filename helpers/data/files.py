@@ -222,6 +222,6 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any | None:
 
 def _in_store(path: Path) -> bool:
     """Whether a file is in the store, `runs` below the data folder: whatever is may be deleted."""
-    from . import assets
+    from . import places
 
-    return path.resolve().is_relative_to((assets.root() / "runs").resolve())
+    return path.resolve().is_relative_to((places.root() / "runs").resolve())

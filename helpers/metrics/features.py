@@ -33,7 +33,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 )
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from ..data import assets, files, weights
+from ..data import assets, files, places, weights
 from ..data.checks import check_images
 
 BATCH = 8  # activations of 8 large images about fit a core's cache; 32 is up to a third slower
@@ -227,4 +227,4 @@ def _lite0_features(batch: Tensor) -> Tensor:
 def _cache_path(images: Tensor, extractor: str) -> Path:
     digest = hashlib.sha256(f"{CACHE_VERSION}/{extractor}/{list(images.shape)}".encode())
     digest.update(images.contiguous().numpy())
-    return assets.root() / "runs" / "features" / f"{extractor}-{digest.hexdigest()[:24]}.npz"
+    return places.root() / "runs" / "features" / f"{extractor}-{digest.hexdigest()[:24]}.npz"

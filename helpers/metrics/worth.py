@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as geometry
 
-from ..data import assets, draws, files
+from ..data import draws, files, places
 from ..data.checks import check_images, check_labels, check_same_size
 from ..data.datasets import Dataset
 from ..randomness import generator as stream
@@ -223,7 +223,7 @@ def _path(dataset: Dataset, name: str, *parts) -> Path:
     """Where the file `name` is kept, whose content the parts decide."""
     key = files.content_hash(VERSION, dataset.checksum, PRIVATE_PER_CLASS, *parts)
     stem, _, suffix = name.partition(".")
-    return assets.root() / "runs" / dataset.name / "baselines" / f"{stem}-{key}.{suffix}"
+    return places.root() / "runs" / dataset.name / "baselines" / f"{stem}-{key}.{suffix}"
 
 
 def _worth(

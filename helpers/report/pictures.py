@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from ..models.families import REFERENCES
 from ..study.results import Results
-from .figures import cells_of, panels, title
+from .figures import cells_of
+from .style import panels, title
 
 _GAP = 2  # white pixels between images
 

@@ -20,7 +20,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..data import assets, files
+from ..data import files, places
 from ..data.files import Damaged
 from . import store
 from .cell import Cell
@@ -78,7 +78,7 @@ def _cell(row: Row) -> Cell | None:
 def root(scale: str) -> Path:
     """Where results of a scale are collected: committed from `compact` on, else with the store."""
     committed = scale in ("compact", "paper")
-    return assets.committed() / "results" if committed else store.runs_root() / "results"
+    return places.committed() / "results" if committed else store.runs_root() / "results"
 
 
 def stem(name: str, checksum: str, primary: str) -> str:

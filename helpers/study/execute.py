@@ -23,7 +23,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from ..data import assets, datasets, files
+from ..data import datasets, files, places
 from . import status, store
 from .cell import Cell
 from .work import Outcome, attempt
@@ -206,7 +206,7 @@ def _on_cluster(cells: list[Cell], address: str, device: str) -> Iterator[Outcom
     """
     from distributed import as_completed
 
-    folders = {"NFL_HOME": str(assets.root().resolve()), "NFL_DATA": os.environ.get("NFL_DATA")}
+    folders = {"NFL_HOME": str(places.root().resolve()), "NFL_DATA": os.environ.get("NFL_DATA")}
     with _client(address) as client:
         futures = {
             client.submit(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data import assets, files
+from ..data import files, places
 from ..metrics.evaluation import MEASURES, ORIGINAL
 from .cell import Cell
 
@@ -24,7 +24,7 @@ STALE_SECONDS = 120  # without a sign of life, a cell is not in flight any more
 
 def runs_root() -> Path:
     """The folder of the store."""
-    return assets.root() / "runs"
+    return places.root() / "runs"
 
 
 def folder(cell: Cell, checksum: str) -> Path:

@@ -17,7 +17,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from helpers.data import assets, datasets, files
+from helpers.data import datasets, files, places
 from helpers.study import host
 
 from . import measures, ratios, truth
@@ -46,7 +46,7 @@ def compute(unit: Unit, design: Design = FULL) -> list[Row]:
 
 def _path(unit: Unit, design: Design) -> Path:
     key = _key(unit, design, _checksum(unit.dataset))
-    return assets.root() / "runs" / NAME / f"{unit.name}-{key}.json"
+    return places.root() / "runs" / NAME / f"{unit.name}-{key}.json"
 
 
 def _key(unit: Unit, design: Design, checksum: str) -> str:
@@ -100,8 +100,8 @@ def obtain(
 def results_root(design: str) -> Path:
     """The committed results for the full design, a folder beside the store for others."""
     if design == "full":
-        return assets.committed() / "results"
-    return assets.root() / "runs" / NAME / f"results-{design}"
+        return places.committed() / "results"
+    return places.root() / "runs" / NAME / f"results-{design}"
 
 
 def collected() -> pd.DataFrame | None:
