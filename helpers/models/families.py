@@ -1,5 +1,6 @@
 """The generators: a record per family, the variants that single questions need, the references."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -65,8 +66,10 @@ def family_of(model: str) -> str:
     if model in VARIANTS:
         return VARIANTS[model].family
     if model not in FAMILIES:
-        allowed = ", ".join([*FAMILIES, *VARIANTS])
-        raise ValueError(f"model {model!r} is unknown; allowed: {allowed}")
+        known = [*FAMILIES, *VARIANTS]
+        near = difflib.get_close_matches(str(model), known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"model {model!r} is unknown{hint} Allowed: {', '.join(known)}")
     return model
 
 

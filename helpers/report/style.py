@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ..metrics.statistics import Interval
 from ..models.families import FAMILIES, REFERENCES, VARIANTS, family_of
-from ..study.cell import Cell
+from ..study.cell import Cell, level
 
 _FAMILY = {name: FAMILIES[family_of(name)] for name in [*FAMILIES, *VARIANTS]}
 COLOURS = {name: to_rgb(family.colour) for name, family in _FAMILY.items()}
@@ -68,11 +68,6 @@ def trained(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["model"].isin(REFERENCES)]
 
 
-def level(arm: str, sigma: float) -> str:
-    """How an arm is written on an axis: "sgd", "clipped" or the noise multiplier."""
-    return f"{sigma:g}" if arm == "dp" else arm
-
-
 def levels(frame: pd.DataFrame) -> list[str]:
     """The levels present in a tidy frame, from no clipping to most noise."""
     order = {"none": 0, "sgd": 1, "clipped": 2, "dp": 3}
@@ -93,4 +88,4 @@ def written(level: str) -> str:
 
 def title(cell: Cell) -> str:
     """A cell's level in a title."""
-    return written(level(cell.arm, cell.sigma))
+    return written(cell.level)

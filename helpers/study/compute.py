@@ -14,6 +14,7 @@ from ..data.sources import from_bytes, to_bytes
 from ..metrics import attacks, measures
 from ..metrics.evaluation import EVALUATIONS, MEASURES, PRIVATE_PER_CLASS, Evaluation
 from ..metrics.measures import Measured, Subject
+from ..metrics.records import METRICS
 from ..models import networks, references
 from ..models.interface import Generative
 from ..randomness import generator as stream
@@ -56,7 +57,7 @@ def _compute(
     record = {
         "arrays": files.file_hash(place / "arrays.npz"),
         "key": cell.measurement_key(dataset.checksum),
-        "metrics": ({} if old is None else old["metrics"]) | measured.metrics,
+        "metrics": _kept_metrics(old, names) | measured.metrics,
         "core_seconds": round(training_seconds + before + measuring_seconds, 1),
         "training_core_seconds": round(training_seconds, 1),
         "images_per_second": round(float(runs["full"].get("images_per_second", 0.0)), 1),
@@ -65,6 +66,12 @@ def _compute(
         record["measures"] = versions
     files.write_json(place / "metrics.json", record)
     return record
+
+
+def _kept_metrics(old: dict[str, Any] | None, again: list[str]) -> dict[str, float]:
+    """The metrics of the old record that are not of the measures taken again."""
+    kept = {} if old is None else old["metrics"]
+    return {n: v for n, v in kept.items() if n not in METRICS or METRICS[n].measure not in again}
 
 
 def full_run(cell: Cell, *, device: str = "auto") -> tuple[dict[str, np.ndarray], Neighbours]:
