@@ -1,6 +1,6 @@
 # Two commands: `make book` and `make test`. Both set themselves up in .venv on first use.
 # PYTHON chooses the interpreter (3.11 or newer): make PYTHON=python3.12 book
-# JOBS says how many notebooks are executed at once, and how many processes test.
+# JOBS says how many notebooks are executed at once, and how many processes test, of one thread each.
 
 PYTHON ?= python3
 DATASET ?= mnist
@@ -43,7 +43,7 @@ pages: .venv/.stamp
 test: .venv/.stamp
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval-lax tests notebooks
+	OMP_NUM_THREADS=1 $(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval-lax tests notebooks
 
 study: .venv/.stamp
 	$(RUN) helpers study --dataset $(DATASET)
