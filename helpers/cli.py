@@ -163,21 +163,7 @@ def _tables(rows: Sequence[dict[str, Any]]) -> str:
             counts.append((row["name"], split, *map(str, per_class.values())))
         if row.get("note"):
             notes.append(f"{row['name']}: {row['note']}")
-    parts = [_aligned(lines)]
+    parts = [command.aligned(lines)]
     if counts:
-        parts.append("Images per class:\n" + _aligned(counts, numbers_from=2))
+        parts.append("Images per class:\n" + command.aligned(counts, numbers_from=2))
     return "\n\n".join(parts + notes)
-
-
-def _aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
-    """Lines of cells with columns padded to equal widths; numbers to the right."""
-    n_columns = max(map(len, lines))
-    widths = [max(len(line[c]) for line in lines if c < len(line)) for c in range(n_columns)]
-    padded = (
-        "  ".join(
-            cell.rjust(width) if column >= numbers_from else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=False))
-        )
-        for line in lines
-    )
-    return "\n".join(line.rstrip() for line in padded)

@@ -9,7 +9,7 @@ import io
 import json
 import sys
 
-from chapters import quickstart
+from chapters import quickstart, yardsticks
 from helpers.metrics import records
 from helpers.models import families
 
@@ -46,7 +46,7 @@ drawn = {
 shown = {
     "extent": tables.extent(found),
     "summary": tables.summary(found.frame, named),
-    "ranking": tables.ranking(
+    "ranking": yardsticks.ranking(
         found.frame[found.frame["arm"].isin(["none", "sgd"])], [*REFERENCES, *MODELS], named[:3]
     ),
     "leaks": tables.leaks(found),

@@ -21,10 +21,7 @@ def test_every_committed_metric_has_a_record(root, dataset):
 @pytest.mark.parametrize("name", METRICS)
 def test_a_record_is_whole(name):
     metric = METRICS[name]
-    assert metric.measure in {
-        *("fidelity", "inception", "distances", "membership", "density_ratios"),
-        *("worth", "consistency", "accountant"),
-    }
+    assert metric.measure in MEASURES
     assert metric.dimension in (*DIMENSIONS, "")
     assert {1: "↑", -1: "↓"}.get(metric.better, "") == "".join(set(metric.title) & {"↑", "↓"})
     assert not metric.authors or METRICS[metric.authors].better in (metric.better, -1)

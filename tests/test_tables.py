@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chapters import yardsticks
 from helpers import study
 from helpers.data import files
 from helpers.report import tables
@@ -82,23 +83,23 @@ def test_fewer_than_three_seeds_have_no_null_to_be_held_against(tmp_path, ratios
 def test_copies_are_compared_with_real_images_seed_by_seed(metric, copies, verdict):
     values = {"real": [10.0, 11.0, 12.0][: len(copies)], "copies": copies}
     tidy = frame({(name, "none"): {metric: v} for name, v in values.items()})
-    table = tables.ranking(tidy, ["real", "copies"], [metric])
+    table = yardsticks.ranking(tidy, ["real", "copies"], [metric])
     assert table.loc[metric, "copies against real"] == verdict
 
 
 def test_a_ranking_lists_the_best_first_and_marks_ties():
     values = {("real", "none"): 0.9, ("copies", "none"): 0.8, ("vae", "sgd"): 0.8001}
     tidy = frame({key: {"accuracy": [value], "fid": [value]} for key, value in values.items()})
-    table = tables.ranking(tidy, ["copies", "real", "vae"], ["fid", "accuracy"])
+    table = yardsticks.ranking(tidy, ["copies", "real", "vae"], ["fid", "accuracy"])
     assert table.loc["accuracy", "order, best first"] == "real, copies = vae"
     assert table.loc["fid", "order, best first"] == "copies = vae, real"
     assert list(table.index) == ["fid", "accuracy"]  # as asked for
-    assert tables.ranking(tidy, ["copies", "real", "gan"], ["fid", "accuracy"]).empty
+    assert yardsticks.ranking(tidy, ["copies", "real", "gan"], ["fid", "accuracy"]).empty
 
 
 def test_a_metric_without_a_better_direction_ranks_nothing():
     with pytest.raises(ValueError, match="'noise_to_signal' has no better direction"):
-        tables.ranking(frame({}), ["real", "copies"], ["noise_to_signal"])
+        yardsticks.ranking(frame({}), ["real", "copies"], ["noise_to_signal"])
 
 
 def test_a_metric_without_a_record_is_not_shown():

@@ -1,17 +1,14 @@
 """Results as tables: means over seeds with their 90 % interval and the number of seeds."""
 
 import itertools
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..metrics import plane
-from ..metrics.records import direction, record
+from ..metrics.records import record
 from ..metrics.statistics import Interval, mean_interval
 from ..study.results import Results
 from .style import level, number, ordered, text, with_level
@@ -88,42 +85,6 @@ def _by_model(column: pd.Series | pd.Index) -> pd.Series | pd.Index:
     return column.map({name: place for place, name in enumerate(ordered(column))})
 
 
-def ranking(frame: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-    """How each of `metrics` orders `models`, and what it says of copies.
-
-    One row per metric that all models have. `order`: by the mean over seeds, as it is shown, best
-    first. `copies against real`: worse or better if the 90 % interval of the difference, paired
-    over seeds, keeps off 0; else no different. Models may have one level each. `ValueError` for a
-    metric of which neither more nor less is better.
-    """
-    rows = {}
-    for metric in metrics:
-        sign = -direction(metric)  # less is better
-        values = frame[frame["metric"] == metric].pivot(
-            index="seed", columns="model", values="value"
-        )
-        if not set(models) <= set(values):
-            continue
-        loss = sign * values[list(models)]
-        means = loss.mean().round(record(metric).digits)
-        order = means.sort_values(kind="stable").index
-        signs = [" = " if means[a] == means[b] else ", " for a, b in itertools.pairwise(order)]
-        said = "".join(itertools.chain(*zip(order, [*signs, ""], strict=True)))
-        rows[metric] = (said, _compared(loss["copies"] - loss["real"]))
-    columns = ["order, best first", "copies against real"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-
-
-def _compared(difference: pd.Series) -> str:
-    """What a paired difference in loss says: its 90 % interval above 0, below it, or neither."""
-    found = mean_interval(list(difference))
-    if found.n == 1:
-        return "–"
-    if found.low > 0:
-        return "worse"
-    return "better" if found.high < 0 else "no different"
-
-
 def leaks(results: Results, variant: str = "") -> pd.DataFrame:
     """The log density ratio at the query beside what it is between runs that never saw it (D10).
 
@@ -153,6 +114,8 @@ class Leak(NamedTuple):
 
 def leaked(results: Results, variant: str = "") -> dict[tuple[str, str], Leak]:
     """What `leaks` shows, of every model and level that has a null."""
+    from ..metrics import plane  # takes PyTorch, which other tables do not
+
     without = "omitted" if variant else "ablated"
     ratios, found = results.frame[results.frame["metric"] == _ratio(variant)], {}
     for key, group in with_level(ratios).groupby(["model", "level"], observed=True):
@@ -178,17 +141,3 @@ def value(frame: pd.DataFrame, metric: str, model: str, level_name: str) -> floa
     """The mean over seeds of one metric at one model and level, for numbers in prose."""
     table = intervals(frame, metric).set_index(["model", "level"])
     return float(table.loc[(model, level_name), "mean"])
-
-
-def benchmark(name: str) -> pd.DataFrame:
-    """The bars of a stored benchmark: what was measured, the value, the bar and whether it holds.
-
-    Reads `benchmarks/results/<name>.json`; raises `FileNotFoundError` if `make bench` never ran.
-    """
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / f"{name}.json"
-    if not path.exists():
-        raise FileNotFoundError(f"benchmarks/results/{name}.json is missing; run `make bench`")
-    stored = json.loads(path.read_text())
-    table = pd.DataFrame(stored["bars"])[["name", "value", "bar", "holds"]]
-    host = stored["host"]
-    return table.set_index("name").rename_axis(f"{host['processor']}, {stored['date']}")

@@ -251,19 +251,21 @@ def _status(standings: Sequence[Standing], found: Mapping[str, Images]) -> str:
         if each.detail not in ("", "collected")
     ]
     about = [f"images of {images}" for images in found.values()]
-    return "\n".join([*about, _aligned(lines), *details, _time_left(standings)])
+    return "\n".join([*about, aligned(lines, numbers_from=3), *details, _time_left(standings)])
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns padded to equal widths, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
+def aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
+    """Lines of cells with columns padded to equal widths; from a column on to the right."""
+    n_columns = max(map(len, lines))
+    widths = [max(len(line[c]) for line in lines if c < len(line)) for c in range(n_columns)]
+    padded = (
         "  ".join(
-            cell.ljust(width) if place < 3 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
+            cell.rjust(width) if column >= numbers_from else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=False))
+        )
         for line in lines
     )
+    return "\n".join(line.rstrip() for line in padded)
 
 
 def _time_left(standings: Iterable[Standing]) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..data import datasets, files
 from ..metrics.evaluation import MEASURES
-from . import collected, execute, host, store
+from . import collected, store
 from .cell import Cell, grid, level
 from .collected import Collected
 
@@ -80,6 +80,8 @@ def obtain(
     kept = collected.read(collected.root(scale), name, found.checksum)
     missing = sorted(set(cells) - kept.records().keys())
     if missing:
+        from . import execute  # takes PyTorch, which reading what is collected does not
+
         failures = execute.run(missing, workers=workers, device=device)
         kept = collect(cells)
         if failures:
@@ -186,6 +188,8 @@ def _keep_reference(kept: Collected, name: str, scale: str) -> None:
 
 def _about(name: str, source: str) -> dict:
     """What the collected JSON says of the data, the versions and the machine."""
+    from . import host
+
     dataset = datasets.load(name)
     return {
         "data": {

@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 from IPython.display import HTML
 
+from chapters import benchmarks
 from helpers.data import files
-from helpers.report import tables
 from helpers.study import host
 from helpers.study.collected import root as results_root
 
@@ -64,7 +64,7 @@ def key(study: Study) -> str:
         for name, result in study.found.items()
         for kept in ("reference", *(cell.name for cell in result.cells))
     }
-    benchmark = tables.benchmark("sampling")["value"].to_dict()  # of D20
+    benchmark = benchmarks.bars("sampling")["value"].to_dict()  # of D20
     code = ["".join(source.split()) for source in sources]
     values = [study.wide.to_csv(), len(study.frame)]
     return files.content_hash(VERSION, code, values, arrays, benchmark)

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chapters import nfl, sizes
+from chapters import benchmarks, nfl, sizes
 from chapters.nfl import MODELS
 from helpers.data.draws import Sample
 from helpers.data.records import DATASETS
 from helpers.models import families, networks
 from helpers.models.gan import LossGapSchedule
 from helpers.randomness import generator as stream
-from helpers.report import style, tables
+from helpers.report import style
 from helpers.training import accounting, fit
 
 from .cells import Study, between, by_model, mean
@@ -158,7 +158,7 @@ def d5(study: Study) -> dict:
 def d20(study: Study) -> dict:
     """The share of the image left at the authors' last step, and our few steps against all."""
     left = math.prod(math.sqrt(1 - beta) for beta in np.linspace(1e-4, 0.02, 400))
-    bars = tables.benchmark("sampling")["value"]
+    bars = benchmarks.bars("sampling")["value"]
     ratio = bars[[name.endswith("cell(s)") for name in bars.index]].iloc[0]
     return {"start": left, "sampler": float(ratio)}
 
