@@ -78,6 +78,10 @@ def test_a_figure_has_ink_and_is_not_left_to_pyplot(found, draw):
     assert plt.get_fignums() == []
 
 
+def test_without_the_second_variant_there_is_no_coverage_to_show(committed):
+    assert dataset.coverage(committed["octmnist"], "vae") is None
+
+
 def test_curves_show_the_ceiling_and_chance_of_the_data_set(found):
     axis = figures.curves(found, ["accuracy"]).axes[0]
     heights = {round(line.get_ydata()[0], 3) for line in axis.lines if len(line.get_xdata()) == 2}

@@ -146,13 +146,20 @@ def _extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - 0.1 * (high - low), high + 0.1 * (high - low)
 
 
-def coverage(results: Results, model: str, *, seed: int = 0) -> Figure:
+def coverage(results: Results, model: str, *, seed: int = 0) -> Figure | None:
     """Public images on the plane in grey, the model's images above them (NFL Fig. 9).
 
-    At the `typical` levels and, between them, clipped without noise.
+    At the `typical` levels and, between them, clipped without noise. `None` where the points of
+    the full run are not kept: only cells with the second neighbour variant (D11) have them.
     """
     names = {*typical(results), "clipped"}
-    cells = [c for c in cells_of(results, model, seed) if level(c.arm, c.sigma) in names]
+    cells = [
+        cell
+        for cell in cells_of(results, model, seed)
+        if cell.level in names and "points_full" in results.arrays(cell)
+    ]
+    if not cells:
+        return None
     figure, axes = panels(1, len(cells), size=(3.2 * len(cells), 3.2))
     public = results.reference()["points"]
     for axis, cell in zip(axes[0], cells, strict=True):
