@@ -42,21 +42,12 @@ class Failure:
     cause: str
 
 
-def run(
-    cells: Iterable[Cell],
-    *,
-    workers: int = 1,
-    scheduler: str | None = None,
-    device: str = "auto",
-    retry_failed: bool = False,
-    progress: bool | None = None,
-) -> list[Failure]:
+def run(cells: Iterable[Cell], **how: Any) -> list[Failure]:
     """Compute the cells that are not done; returns those that failed, now or before, sorted.
 
-    See `outcomes` for the arguments.
+    `how` are the arguments of `outcomes`.
     """
-    how = {"workers": workers, "scheduler": scheduler, "device": device}
-    ends = outcomes(cells, **how, retry_failed=retry_failed, progress=progress)
+    ends = outcomes(cells, **how)
     failures = [Failure(end.cell, end.cause) for end in ends if end.state != "done"]
     return sorted(failures, key=lambda failure: failure.cell)
 
