@@ -1,6 +1,6 @@
 """What must not move by accident: the keys of all committed cells, and every committed verdict.
 
-A key that moves makes a cell stale, and computing the 210 of them anew takes 22 core-hours.
+A key that moves makes a cell stale, and computing all of them anew takes a day of one core.
 `pinned.json` holds the training and the measurement key of every cell under `data/results`, and of
 every claim the verdict in both forms and the number that decides. A change that is meant changes
 the file with it, and says why.
