@@ -1,5 +1,7 @@
 """Reference generators, and the scale they give to the measures."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -57,6 +59,17 @@ def test_real_images_are_public_ones_only_for_want_of_others(digits, sets):
             n_per_class=10,
             generator=stream(0, "few-shot"),
         )
+
+
+def test_data_without_a_public_pool_give_real_images_or_say_that_none_is_left(digits, sets):
+    without = replace(digits, public_per_class=0)
+    full = draws.few_shot(without, 10, generator=stream(0, "few-shot"))
+    assert not rows(draw("real", without, full)) & rows(full.images)
+    kept = full.index.numpy()
+    train = {key: digits.arrays[key][kept] for key in ("train_images", "train_labels")}
+    alone = replace(without, arrays={**digits.arrays, **train})
+    with pytest.raises(ValueError, match=r"digits has 0 images of class 0 .* 12 are needed"):
+        draw("real", alone, full)
 
 
 def test_real_images_do_not_depend_on_the_records(digits, sets):

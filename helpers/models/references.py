@@ -43,7 +43,6 @@ def _others(
     dataset: Dataset, label: int, count: int, private: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Training images of a class that are not private; of the public pool only if there is need."""
-    pool = draws.public(dataset, dataset.public_per_class).index
     rows = torch.nonzero(dataset.train_labels == label).flatten()
     rows = rows[~torch.isin(rows, private)]
     if count > len(rows):
@@ -52,6 +51,9 @@ def _others(
             f"that are not private; {count} are needed"
         )
     rows = rows[torch.randperm(len(rows), generator=generator)]
+    if not dataset.public_per_class:
+        return dataset.train_images[rows[:count]]
+    pool = draws.public(dataset, dataset.public_per_class).index
     public_last = torch.isin(rows, pool).byte().argsort(stable=True)
     return dataset.train_images[rows[public_last][:count]]
 
