@@ -66,15 +66,15 @@ def test_every_image_is_in_one_split_and_keeps_its_class(leaves):
 
 
 def test_the_split_follows_the_names_and_not_the_pixels(leaves):
-    def tested():
+    def names_in_the_test_split():
         images = read_folder(leaves).arrays["test_images"]
         names = {np.asarray(Image.open(p)).tobytes(): p.name for p in leaves.rglob("*.png")}
         return [names[image.tobytes()] for image in images]
 
-    before = tested()
+    before = names_in_the_test_split()
     for path in leaves.rglob("*.png"):
         save(path, grey())
-    assert tested() == before
+    assert names_in_the_test_split() == before
 
 
 def test_folders_train_and_test_are_the_splits(tmp_path):
