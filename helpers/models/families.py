@@ -43,6 +43,7 @@ def _variant(family: str, **changes: object) -> Variant:
 # Each for one question. Sizes are noised parameters against those of the compact model, within
 # 10 % (defect D7); the GAN's generator, un-noised, stays as it is.
 VARIANTS = {
+    "gan-plain": _variant("gan", instance_noise=0.0),  # collapses
     "gan-authors": _variant("gan", labels="batch", schedule="loss-gap"),  # defects D3 and D4
     "vae-quarter": _variant("vae", encoder=(8, 8, 4), hidden=12, decoder=(4, 8, 8, 4), groups=4),
     "vae-4x": _variant("vae", encoder=(32, 32, 16), hidden=60, decoder=(32, 32, 32, 16)),

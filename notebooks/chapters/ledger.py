@@ -11,9 +11,17 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.verdicts import OUTCOMES, PART_OUTCOMES, Claim, Judged, Part
+from chapters.verdicts import (
+    LABELS,
+    OUTCOMES,
+    PART_OUTCOMES,
+    UNDECIDED,
+    Claim,
+    Judged,
+    Verdict,
+)
 
-SIGNS = dict(zip(OUTCOMES, "●✕○", strict=True))
+SIGNS = dict(zip(OUTCOMES, "●✕✕○–", strict=True))
 _PALETTE = sns.color_palette("colorblind")
 COLOURS = dict(zip(PART_OUTCOMES, (_PALETTE[0], _PALETTE[3], (0.45, 0.45, 0.45)), strict=True))
 MARKERS = dict(zip(PART_OUTCOMES, "oXo", strict=True))
@@ -51,12 +59,14 @@ def _unbroken(text: str) -> str:
 
 
 def rules(claims: Sequence[Claim]) -> pd.DataFrame:
-    """Every claim in our words, the section it stands in, and the rule that decides it."""
+    """Every claim in our words, the section it stands in, the rule that decides it, and what of the
+    rule was changed after results had been seen."""
     rows = [
         {
             "claim": f"{c.id}. {c.statement}",
             "section": c.section,
             "rule": c.rule.replace("*", ""),
+            "fixed": f"after: {c.revised}" if c.revised else "before",
         }
         for c in claims
     ]
@@ -64,8 +74,8 @@ def rules(claims: Sequence[Claim]) -> pd.DataFrame:
 
 
 def ledger(judged: Sequence[Judged]) -> pd.DataFrame:
-    """One row per claim: what it says, on which data, our number, the verdict and why, and the
-    verdict by the authors' form of the measures."""
+    """One row per claim: what it says, on which data, our number, the verdict and why; the verdict
+    at other levels of noise, and by the authors' form of the measures."""
     return pd.DataFrame([_row(found) for found in judged])
 
 
@@ -76,6 +86,7 @@ def _row(found: Judged) -> dict[str, str]:
         "data": claim.data,
         "our number": _brief(verdict.number, claim.data),
         "verdict": _worded(found),
+        "at equal σ": _beside(found),
         "authors' form": _authors(found),
     }
 
@@ -83,7 +94,17 @@ def _row(found: Judged) -> dict[str, str]:
 def _worded(found: Judged) -> str:
     """The verdict with its sign, and why."""
     outcome, reason = found.verdict.outcome, found.verdict.reason
-    return f"{SIGNS[outcome]} {outcome}. {_brief(reason[0].upper() + reason[1:], found.claim.data)}"
+    firm = " *" if found.firm else ""
+    why = _brief(reason[0].upper() + reason[1:], found.claim.data)
+    return f"{SIGNS[outcome]} {outcome}{firm}. {why}"
+
+
+def _beside(found: Judged) -> str:
+    """The verdict at the other levels, with its number where it is another."""
+    other = found.beside
+    if other is None or other.outcome == found.verdict.outcome:
+        return "–" if other is None else "the same"
+    return f"{SIGNS[other.outcome]} {other.outcome}: {_brief(other.number, found.claim.data)}"
 
 
 def _brief(text: str, data: str) -> str:
@@ -98,25 +119,35 @@ def _authors(found: Judged) -> str:
 
 
 def details(judged: Sequence[Judged], group: str) -> pd.DataFrame:
-    """One row per part of the claims of a group: the claimed region, our interval, its outcome."""
+    """One row per part of the claims of a group: the claimed region, our interval and its outcome,
+    at both grids of noise and in the authors' form."""
     rows = []
     for found in (f for f in judged if f.claim.group == group):
-        verdict, authors = found.verdict, found.authors
-        theirs = authors.outcomes() if authors else ["–"] * len(verdict.parts)
-        for part, ours, their in zip(verdict.parts, verdict.outcomes(), theirs, strict=True):
-            absent = part.interval() is None
-            outcomes = ("missing", "–") if absent else (ours, their)
-            names = ("outcome", "authors' form")
-            rows.append(_shown(part, found.claim.id) | dict(zip(names, outcomes, strict=True)))
+        ours, beside, authors = (
+            _intervals(one, len(found.verdict.parts))
+            for one in (found.verdict, found.beside, found.authors)
+        )
+        for place, part in enumerate(found.verdict.parts):
+            rows.append(
+                {
+                    "part": f"{found.claim.id} {part.label}",
+                    "claimed": part.region(),
+                    "at matched noise [90 % interval]": " ".join(ours[place]).strip(),
+                    "at equal σ": " ".join(beside[place]).strip(),
+                    "authors' form": authors[place][1] or "–",
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def _shown(part: Part, claim: str) -> dict[str, str]:
-    return {
-        "part": f"{claim} {part.label}",
-        "claimed": part.region(),
-        "ours [90 % interval]": part.text(),
-    }
+def _intervals(verdict: Verdict | None, parts: int) -> list[tuple[str, str]]:
+    """The interval and the outcome of each part; without an outcome if there is no interval."""
+    if verdict is None:
+        return [("–", "")] * parts
+    return [
+        (part.text(), "" if part.interval() is None else outcome)
+        for part, outcome in zip(verdict.parts, verdict.outcomes(), strict=True)
+    ]
 
 
 def closing(judged: Sequence[Judged]) -> str:
@@ -124,13 +155,17 @@ def closing(judged: Sequence[Judged]) -> str:
     missing = [f.claim.id for f in judged if f.verdict.incomplete]
     lines = {
         outcome.capitalize(): [f.claim.id for f in judged if f.verdict.outcome == outcome]
-        for outcome in OUTCOMES[:2]
+        for outcome in OUTCOMES
+        if outcome != UNDECIDED
     }
-    open_ = [f.claim.id for f in judged if f.verdict.outcome == OUTCOMES[2]]
+    open_ = [f.claim.id for f in judged if f.verdict.outcome == UNDECIDED]
     lines["Cannot be decided, though all that is needed is there"] = [
         name for name in open_ if name not in missing
     ]
     lines["Cannot be decided yet, because results are missing"] = missing
+    lines["Standing also at the level corrected for all claims"] = [
+        f.claim.id for f in judged if f.firm
+    ]
     lines["Another verdict by the authors' form of the measures"] = [
         f.claim.id for f in judged if f.changes
     ]
@@ -151,7 +186,8 @@ def forest(judged: Sequence[Judged]) -> Figure:
     """Each part's distance into the region that its claim gives it, in half-widths of its interval.
 
     A whisker is the 90 % interval: clear of the line on the right, the part holds. Words on the
-    right are the verdicts.
+    right are the verdicts. Parts are drawn at the matched noise, or at equal sigma, hollow and
+    faint, where nothing is collected of that.
     """
     figure, axis = plt.subplots(figsize=(8.6, 8.2), layout="constrained")
     plt.close(figure)  # the notebook shows what is returned
@@ -159,7 +195,7 @@ def forest(judged: Sequence[Judged]) -> Figure:
     for row, found in enumerate(judged):
         _parts(axis, row, found)
         outcome = found.verdict.outcome
-        colour = COLOURS[PART_OUTCOMES[OUTCOMES.index(outcome)]]
+        colour = COLOURS[LABELS[outcome]]
         axis.annotate(
             f"{SIGNS[outcome]} {outcome}",
             (1.01, row),
@@ -189,25 +225,34 @@ def _name(found: Judged) -> str:
 
 def _parts(axis: Axes, row: int, found: Judged) -> None:
     """The parts of one claim around its row, the first one uppermost."""
-    verdict = found.verdict
-    drawn = [
-        (part.clearance(), outcome)
-        for part, outcome in zip(verdict.parts, verdict.outcomes(), strict=True)
-        if part.interval() is not None
-    ]
+    drawn = _drawn(found)
     offsets = np.linspace(-0.33, 0.33, len(drawn)) if len(drawn) > 1 else [0.0]
-    for (distance, outcome), offset in zip(drawn, offsets, strict=False):
-        at = float(np.clip(distance, -FARTHEST, FARTHEST))
+    for (distance, outcome, faint), offset in zip(drawn, offsets, strict=False):
+        hollow = outcome == "open" or faint
         axis.errorbar(
-            at,
+            float(np.clip(distance, -FARTHEST, FARTHEST)),
             row + offset,
             xerr=1,
             fmt=MARKERS[outcome],
             color=COLOURS[outcome],
-            markerfacecolor="white" if outcome == "open" else COLOURS[outcome],
+            markerfacecolor="white" if hollow else COLOURS[outcome],
             markersize=5,
             linewidth=1,
+            alpha=0.4 if faint else 1,
         )
+
+
+def _drawn(found: Judged) -> list[tuple[float, str, bool]]:
+    """Of each part its distance, its outcome, and whether it is of the other grid of noise."""
+    drawn, verdicts = [], [found.verdict, *([found.beside] if found.beside else [])]
+    for versions in zip(*(zip(v.parts, v.outcomes(), strict=True) for v in verdicts), strict=True):
+        known = [
+            (part.clearance(), outcome, place > 0)
+            for place, (part, outcome) in enumerate(versions)
+            if part.interval() is not None
+        ]
+        drawn += known[:1]
+    return drawn
 
 
 def _legend(axis: Axes) -> None:
@@ -215,4 +260,7 @@ def _legend(axis: Axes) -> None:
         face = "white" if outcome == "open" else COLOURS[outcome]
         style = {"color": COLOURS[outcome], "markerfacecolor": face, "linestyle": "-"}
         axis.plot([], [], MARKERS[outcome], label=f"part: {outcome}", **style)
-    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8.5)
+    axis.plot(
+        [], [], "o-", color="0.6", markerfacecolor="white", alpha=0.6, label="at equal σ only"
+    )
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=8.5)

@@ -1,29 +1,37 @@
-"""The verdict machine of every ledger: quantities, parts, and the verdict their intervals lead to.
+"""The verdict machine of every ledger: parts, and the verdict that their intervals lead to.
 
 A claim is one record (`Claim`) and, as a rule, a conjunction of *parts*. A part is a quantity, one
 number per seed, and the region in which the claim puts it: above 0 for "grows", an interval around
 0 for "flat". The part holds if the quantity's interval over seeds lies in the region, is
-contradicted if it lies outside, and is open otherwise. What is claimed, and of what, is in the
-chapters: nothing here knows a data set, a model or a metric.
+contradicted if it lies outside, and is open otherwise. A claim's outcome says what was shown: what
+is contradicted by networks of another size than the paper's is contradicted at that scale alone.
+What is claimed, and of what, is in the chapters: nothing here knows a data set, a model or metric.
 """
 
 import functools
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from helpers.metrics.statistics import Interval, mean_interval
+from chapters.quantities import ENOUGH, Quantity
+from helpers.metrics.statistics import Interval
 from helpers.report.style import number
 
 ALPHA = 0.1  # intervals are of 90 %, as the paper's are
-ENOUGH = 2  # seeds below which there is no interval
 PART_OUTCOMES = ("holds", "contradicted", "open")
-OUTCOMES = ("reproduced", "not reproduced", "cannot be decided")  # of claims, in the same order
+# What is said of a claim, and what came of its parts together.
+LABELS = {
+    "reproduced": "holds",
+    "contradicted at compact scale": "contradicted",  # other networks may be otherwise
+    "contradicted": "contradicted",  # no network and no noise could be
+    "cannot be decided": "open",
+    "not testable here": "open",  # its rule could not fail, or not hold, on these data
+}
+OUTCOMES = tuple(LABELS)
+REPRODUCED, AT_SCALE, CONTRADICTED, UNDECIDED, UNTESTABLE = OUTCOMES
 
 
 # Numbers as text
@@ -33,43 +41,6 @@ def bracketed(interval: Interval, digits: int, *, signed: bool = False) -> str:
     """A mean over seeds with the ends of its interval: "1.23 [1.19, 1.27]"."""
     mean, low, high = (number(end, digits, signed=signed) for end in interval[:3])
     return f"{mean} [{low}, {high}]"
-
-
-# Quantities
-
-
-class Setting(NamedTuple):
-    """What all seeds are needed of, in words: as titles stand on the page."""
-
-    dataset: str
-    model: str
-    level: str
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One number per seed that has all it needs, and the settings it needs."""
-
-    values: Mapping[int, float]  # by seed
-    needs: frozenset[Setting] = frozenset()
-    scarce: frozenset[Setting] = frozenset()  # needed settings with fewer than `ENOUGH` seeds
-
-    def __sub__(self, other: "Quantity") -> "Quantity":
-        return combine(np.subtract, self, other)
-
-
-def combine(function: Callable[..., np.ndarray], *quantities: Quantity) -> Quantity:
-    """`function` of the quantities' values [seeds], on the seeds that all of them have."""
-    seeds = sorted(set.intersection(*(set(q.values) for q in quantities)))
-    values = function(*(np.array([q.values[seed] for seed in seeds]) for q in quantities))
-    needs = frozenset().union(*(q.needs for q in quantities))
-    scarce = frozenset().union(*(q.scarce for q in quantities))
-    return Quantity(dict(zip(seeds, values.tolist(), strict=True)), needs, scarce)
-
-
-def mean(*quantities: Quantity) -> Quantity:
-    """The mean of several quantities, seed by seed."""
-    return combine(lambda *values: np.mean(values, axis=0), *quantities)
 
 
 # Parts
@@ -87,8 +58,8 @@ class Part:
 
     def interval(self, confidence: float = 1 - ALPHA) -> Interval | None:
         """The t interval over seeds; `None` if there are too few of them."""
-        values = list(self.quantity.values.values())
-        return mean_interval(values, confidence) if len(values) >= ENOUGH else None
+        enough = len(self.quantity.values) >= ENOUGH
+        return self.quantity.interval(confidence) if enough else None
 
     def clearance(self) -> float:
         """Distance into the region, in half-widths of the interval: above 1 it holds.
@@ -102,13 +73,13 @@ class Part:
         half = found.high - found.mean
         return inside / half if half > 0 else math.copysign(math.inf, inside)
 
-    def outcome(self, alternatives: int = 1) -> str:
+    def outcome(self, alternatives: int = 1, alpha: float = ALPHA) -> str:
         """One of `PART_OUTCOMES`; contradicted at the level corrected for alternatives.
 
         A conjunction may fail by any of its parts, so each part's chance to fail by accident is
         divided by their number (Bonferroni). To hold, all must hold: that needs no correction.
         """
-        found, wide = self.interval(), self.interval(1 - ALPHA / alternatives)
+        found, wide = self.interval(1 - alpha), self.interval(1 - alpha / alternatives)
         if found is None or wide is None:
             return "open"
         if self.low < found.low and found.high < self.high:
@@ -131,9 +102,9 @@ class Part:
         return f"above {low}" if math.isinf(self.high) else f"{low} to {high}"
 
 
-def outcomes(parts: Sequence[Part]) -> list[str]:
+def outcomes(parts: Sequence[Part], alpha: float = ALPHA) -> list[str]:
     """The outcome of each part of a conjunction."""
-    return [part.outcome(len(parts)) for part in parts]
+    return [part.outcome(len(parts), alpha) for part in parts]
 
 
 def together(found: Iterable[str]) -> str:
@@ -162,10 +133,15 @@ class Verdict:
     parts: tuple[Part, ...] = ()  # none where a claim has a page of its own
 
     @property
+    def found(self) -> str:
+        """What came of its parts together, one of `PART_OUTCOMES`."""
+        return LABELS[self.outcome]
+
+    @property
     def incomplete(self) -> bool:
         """Whether it is undecided because results are missing."""
         lacking = any(part.interval() is None for part in self.parts)
-        return self.outcome == OUTCOMES[2] and (lacking or self.number == "–")
+        return self.outcome == UNDECIDED and (lacking or self.number == "–")
 
     def outcomes(self) -> list[str]:
         """The outcome of each part."""
@@ -174,11 +150,12 @@ class Verdict:
 
 def verdict(outcome: str, number: str, reason: str, parts: Sequence[Part] = ()) -> Verdict:
     """The verdict on a claim of which all parts together have this outcome."""
-    return Verdict(OUTCOMES[PART_OUTCOMES.index(outcome)], number, reason, tuple(parts))
+    label = {"holds": REPRODUCED, "contradicted": CONTRADICTED, "open": UNDECIDED}[outcome]
+    return Verdict(label, number, reason, tuple(parts))
 
 
 def conjunction(parts: Sequence[Part]) -> Verdict:
-    """Reproduced if all parts hold, not reproduced if one is contradicted, else undecided."""
+    """Reproduced if all parts hold, contradicted if one is, else undecided."""
     found = outcomes(parts)
     outcome = together(found)
     if outcome == "holds":
@@ -211,16 +188,24 @@ def _labels(parts: Sequence[Part], found: Sequence[str], outcome: str) -> str:
     return "; ".join(f"{head}: {', '.join(models)}" for head, models in groups.items())
 
 
+_NAMED = 4  # settings of a data set that a reason names one by one
+
+
 def _missing(parts: Sequence[Part]) -> str:
     scarce = frozenset().union(*(part.quantity.scarce for part in parts))
     present = frozenset().union(*(part.quantity.needs for part in parts)) - scarce
     if not scarce:
         return "fewer than two seeds have all that is compared"
-    empty = {setting.dataset for setting in scarce} - {setting.dataset for setting in present}
-    texts = [f"{dataset} at all levels" for dataset in sorted(empty)]
-    some = sorted(setting for setting in scarce if setting.dataset not in empty)
-    for (dataset, model), group in itertools.groupby(some, key=lambda setting: setting[:2]):
-        texts.append(f"{dataset} {model} at {', '.join(setting.level for setting in group)}")
+    texts = []
+    for dataset, group in itertools.groupby(sorted(scarce), key=lambda setting: setting.dataset):
+        settings = list(group)
+        if len(settings) > _NAMED:
+            all_of_it = dataset not in {setting.dataset for setting in present}
+            where = "at all levels" if all_of_it else f"at {len(settings)} settings"
+            texts.append(f"{dataset} {where}")
+            continue
+        for model, levels in itertools.groupby(settings, key=lambda setting: setting.model):
+            texts.append(f"{dataset} {model} at {', '.join(found.level for found in levels)}")
     return f"fewer than two seeds of {'; '.join(texts)}"
 
 
@@ -239,10 +224,32 @@ class Claim:
     rule: str  # in words, as Markdown
     judge: Callable[[Any], Verdict]  # of the chapter's evidence
     two_forms: bool  # whether the authors' code computes a measure of it in another way
+    elsewhere: str  # why another scale may contradict us where we contradict it; "" if none can
+    untestable: Callable[[Any], str] | None  # why the evidence cannot test it; "" if it can
+    revised: str  # what of the rule was changed after results were seen; "" for nothing
+
+    def on(self, evidence: Any) -> Verdict:
+        """The verdict, under the label that says what was shown."""
+        found = self.judge(evidence)
+        why = self.untestable(evidence) if self.untestable else ""
+        if why:
+            return replace(found, outcome=UNTESTABLE, reason=why)
+        if found.outcome == CONTRADICTED and self.elsewhere:
+            reason = f"{found.reason}. Another scale may differ: {self.elsewhere}"
+            return replace(found, outcome=AT_SCALE, reason=reason)
+        return found
 
 
 def claim(
-    id: str, group: str, section: str, data: str, *, two_forms: bool = True
+    id: str,
+    group: str,
+    section: str,
+    data: str,
+    *,
+    two_forms: bool = True,
+    elsewhere: str = "",
+    untestable: Callable[[Any], str] | None = None,
+    revised: str = "",
 ) -> Callable[[Callable[[Any], Verdict]], Claim]:
     """The record of a claim from the function that judges it.
 
@@ -257,7 +264,8 @@ def claim(
                 "two, the claim in words and its rule"
             )
         statement, rule = (" ".join(paragraph.split()) for paragraph in paragraphs)
-        return Claim(id, group, section, data, statement, rule, judge, two_forms)
+        about = id, group, section, data, statement, rule
+        return Claim(*about, judge, two_forms, elsewhere, untestable, revised)
 
     return record
 
@@ -273,11 +281,13 @@ def all_of(parts: Callable[[Any], Sequence[Part]]) -> Callable[[Any], Verdict]:
 
 
 class Judged(NamedTuple):
-    """A claim with its verdict in both forms; the authors' is `None` where there is one form."""
+    """A claim with its verdict, and the verdicts by other lenses."""
 
     claim: Claim
     verdict: Verdict
-    authors: Verdict | None
+    beside: Verdict | None = None  # by other levels of the same evidence, if there are any
+    authors: Verdict | None = None  # by the authors' form of the measures, if it has one
+    firm: bool = False  # whether the verdict stands at the level corrected for all claims
 
     @property
     def changes(self) -> bool:
@@ -285,9 +295,25 @@ class Judged(NamedTuple):
         return self.authors is not None and self.authors.outcome != self.verdict.outcome
 
 
-def judge(claims: Iterable[Claim], ours: Any, theirs: Any) -> list[Judged]:
-    """Claims, judged by the evidence in our form of the measures and in the authors'."""
-    return [Judged(c, c.judge(ours), c.judge(theirs) if c.two_forms else None) for c in claims]
+def judge(
+    claims: Iterable[Claim], ours: Any, theirs: Any = None, beside: Any = None
+) -> list[Judged]:
+    """Claims, judged by the evidence; and beside it in the authors' form, and at other levels."""
+    claims = list(claims)
+    alpha, judged = ALPHA / len(claims), []
+    for one in claims:
+        found = one.on(ours)
+        strict = together(outcomes(found.parts, alpha)) if found.parts else "open"
+        judged.append(
+            Judged(
+                one,
+                found,
+                None if beside is None else one.on(beside),
+                one.on(theirs) if one.two_forms and theirs is not None else None,
+                found.outcome != UNTESTABLE and strict == found.found != "open",
+            )
+        )
+    return judged
 
 
 def count(judged: Sequence[Judged]) -> dict[str, int | str]:
@@ -295,10 +321,13 @@ def count(judged: Sequence[Judged]) -> dict[str, int | str]:
     found = [one.verdict.outcome for one in judged]
     numbers: dict[str, int | str] = {
         "claims_total": len(judged),
-        "claims_reproduced": found.count("reproduced"),
-        "claims_not_reproduced": found.count("not reproduced"),
-        "claims_undecided": found.count("cannot be decided"),
+        "claims_reproduced": found.count(REPRODUCED),
+        "claims_at_scale": found.count(AT_SCALE),
+        "claims_contradicted": found.count(CONTRADICTED),
+        "claims_undecided": found.count(UNDECIDED),
+        "claims_untestable": found.count(UNTESTABLE),
         "claims_incomplete": sum(one.verdict.incomplete for one in judged),
         "claims_changed": sum(one.changes for one in judged),
+        "claims_firm": sum(one.firm for one in judged),
     }
     return numbers | {f"claim_{one.claim.id.lower()}": one.verdict.outcome for one in judged}

@@ -1,21 +1,33 @@
 """What the page shows beside the verdicts and judges by nothing: what they rest on, and levels."""
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from chapters.nfl import DATA, MODELS
-from chapters.verdicts import Part, combine
+from chapters.quantities import combine
+from chapters.verdicts import Judged, Part
 from helpers.report import style, tables
 from helpers.study.results import Results
 
 from . import beyond
-from .evidence import NOISE, TITLES, Evidence, gather, one
+from .evidence import NOISE, TITLES, Evidence, gather, matched_noise, one
 
 
 def beside(study: pd.DataFrame) -> pd.DataFrame:
     """Quantities that are shown and not judged: what clipping alone does, levels, and wins."""
-    e = gather(study)
+    columns = {"at matched noise [90 % interval]": matched_noise, "at equal σ": None}
+    parts = {name: _beside(gather(study, lens=lens)) for name, lens in columns.items()}
+    rows = [
+        {"quantity": same[0].label} | {name: p.text() for name, p in zip(parts, same, strict=True)}
+        for same in zip(*parts.values(), strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _beside(e: Evidence) -> list[Part]:
     parts = []
     for metric in ("accuracy", "recall", "coverage"):  # C8, C10
         clipped = e.at("mnist", "gan", "clipped", metric)
@@ -28,33 +40,52 @@ def beside(study: pd.DataFrame) -> pd.DataFrame:
     score = e.over("octmnist", "gan", NOISE[1:], "is_lite0")  # C17
     parts.append(one("octmnist", "gan", "IS by Lite0, σ ≥ 0.2", score, digits=2))
     parts += [beyond.consistency(e, d, m) for d in DATA[1:] for m in MODELS]  # C22
-    rows = [
-        {"quantity": part.label, "ours [90 % interval]": part.text()}
-        for part in [*parts, *_best(e)]
-    ]
-    return pd.DataFrame(rows)
+    return [*parts, *_best(e)]
 
 
 def _best(e: Evidence) -> list[Part]:
     """In what share of the comparisons of C21 each model is best; by chance, a third."""
     ranks = [beyond.ranks(e, model) for model in MODELS]
-    shares = [combine(lambda *v: (sum(r == 1 for r in v)) / len(v), *of_one) for of_one in ranks]
+    shares = [
+        combine(lambda *v: (sum(r == 1 for r in v)) / len(v), *of_one, smooth=False)
+        for of_one in ranks
+    ]
     return [
         Part(f"share of comparisons won: {TITLES[model]}", share, digits=2)
         for model, share in zip(MODELS, shares, strict=True)
     ]
 
 
-def coverage(frame: pd.DataFrame) -> pd.DataFrame:
-    """How many seeds of each data set, model and level there are."""
-    rows = style.with_level(frame[frame["model"].isin(MODELS)])
-    counts = rows.groupby(["dataset", "model", "level"], observed=True)["seed"].nunique()
-    columns = ["sgd", "clipped", "0.1", "0.2", "0.3", "0.4"]
-    index = pd.MultiIndex.from_product([DATA, MODELS], names=["data set", "model"])
-    wide = counts.unstack("level").reindex(index=index, columns=columns)
-    wide = wide.fillna(0).astype(int)
-    wide.index = index.map(lambda key: (TITLES[key[0]], TITLES[key[1]]))
-    return wide.rename_axis(columns=None)
+def coverage(study: pd.DataFrame) -> pd.DataFrame:
+    """How many seeds of each data set and model there are: without noise, at the paper's sigmas,
+    and at the levels that match them."""
+    seeds = style.with_level(study).groupby(["dataset", "model", "level"], observed=True)["seed"]
+    counts, rows = seeds.nunique().to_dict(), {}
+    for d, m in itertools.product(DATA, MODELS):
+        lenses = {f"σ = {level}": level for level in ("sgd", "clipped", *NOISE)}
+        lenses |= {f"matched {level}": matched_noise(d, m, level) for level in NOISE}
+        row = {name: counts.get((d, m, level), 0) for name, level in lenses.items()}
+        rows[TITLES[d], TITLES[m]] = row
+    wide = pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("σ = sgd", "sgd"))
+    return wide.rename(columns={"σ = clipped": "clipped"}).rename_axis(["data set", "model"])
+
+
+def freedom(judged: Sequence[Judged]) -> tuple[int, int]:
+    """The fewest and the most degrees of freedom behind a pooled interval of the page."""
+    verdicts = [v for found in judged for v in (found.verdict, found.beside) if v is not None]
+    errors = [part.quantity.pooled() for verdict in verdicts for part in verdict.parts]
+    found = [error.freedom for error in errors if error is not None]
+    return math.floor(min(found)), math.ceil(max(found))
+
+
+def seeds_alone(judged: Sequence[Judged], unpooled: Sequence[Judged]) -> list[str]:
+    """The claims that the seeds of each quantity alone would judge otherwise, at either grid."""
+    pairs = zip(judged, unpooled, strict=True)
+    return [a.claim.id for a, b in pairs if _outcomes(a) != _outcomes(b)]
+
+
+def _outcomes(found: Judged) -> list[str]:
+    return [verdict.outcome for verdict in (found.verdict, found.beside) if verdict is not None]
 
 
 def leaks(found: Mapping[str, Results], dataset: str) -> pd.DataFrame:

@@ -11,17 +11,8 @@ import pandas as pd
 from chapters.density import grid, ratios, tables
 from chapters.density.tables import FOUND, LARGE, SCORE_K, STUDY, TOLERANCE, real
 from chapters.nfl import DATA
-from chapters.verdicts import (
-    Part,
-    Quantity,
-    Verdict,
-    bracketed,
-    claim,
-    opposite,
-    outcomes,
-    together,
-    verdict,
-)
+from chapters.quantities import Quantity
+from chapters.verdicts import Part, Verdict, bracketed, claim, opposite, outcomes, together, verdict
 from helpers.metrics.statistics import mean_interval
 from helpers.report.style import text
 

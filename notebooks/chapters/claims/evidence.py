@@ -13,35 +13,62 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from chapters import nfl
-from chapters.verdicts import ENOUGH, Part, Quantity, Setting, combine, mean
+from chapters import matched, nfl
+from chapters.pooling import Pool, Term
+from chapters.quantities import ENOUGH, Quantity, Setting, combine, mean
+from chapters.verdicts import Part
+from helpers.data.records import DATASETS
 from helpers.metrics.records import METRICS
+from helpers.models.families import family_of
 from helpers.report import style
 
 PATH = {"sgd": 0.0, "0.1": 0.1, "0.2": 0.2, "0.3": 0.3, "0.4": 0.4}  # the paper's five sigmas
 NOISE = tuple(PATH)[1:]
-TITLES = nfl.DATA_TITLES | nfl.MODEL_TITLES
+PLAIN = "gan-plain"  # the GAN whose collapse C10 is about: without instance noise
+TITLES = nfl.DATA_TITLES | nfl.MODEL_TITLES | {PLAIN: "GAN without instance noise"}
 # Margins of the rules.
 FLAT = 10.0  # per cent: the paper calls up to 7.5 stable and from 12 on a change (its Table 1)
 ABOUT = 0.1  # "about 0.6" and "near chance", in accuracy
 STABLE = 0.05  # in accuracy: half the rise that the paper reports for the GAN
+HALF_WAY, NEAR_CHANCE, MOVED = 0.5, 0.2, 0.1  # shares of the way from chance to the ceiling
 LEAK = math.log(2)  # nats: the density doubled; twice the sampling deviation of one estimate
+
+# Why another scale may contradict what the compact one shows.
+LARGER = "the noise can be matched, the networks are not: the authors' are larger and train longer"
+OTHER_DDPM = f"their DDPM starts off its manifold (D20), ours does not; and {LARGER}"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The results that claims are judged by, in the corrected form or in the authors'."""
+    """The results that claims are judged by, in the corrected form or in the authors', at the
+    levels of noise that stand for the paper's."""
 
-    numbers: Mapping[tuple[str, str, str, str], Mapping[int, float]]  # of a setting and metric
-    density: pd.DataFrame | None  # of the experiment on density estimators
-    authors: bool
+    numbers: Mapping[Term, Mapping[int, float]]  # by seed
+    density: pd.DataFrame | None = None  # of the experiment on density estimators
+    authors: bool = False
+    lens: Callable[[str, str, str], str] = lambda dataset, model, level: level  # ours for a paper's
+    pool: Pool | None = None
 
     def at(self, dataset: str, model: str, level: str, metric: str) -> Quantity:
-        """A metric at one setting; the authors' form of it where that is asked for."""
+        """A metric at one of the paper's settings; the authors' form of it where asked for."""
         name = (authors_form(metric) or metric) if self.authors else metric
-        values = self.numbers.get((dataset, model, level, name), {})
-        needs = frozenset({Setting(TITLES[dataset], TITLES[model], level)})
-        return Quantity(values, needs, needs if len(values) < ENOUGH else frozenset())
+        ours = self.lens(dataset, model, level)
+        term = Term(dataset, model, ours, name)
+        values = self.numbers.get(term, {})
+        needs = frozenset({Setting(TITLES[dataset], TITLES[model], ours)})
+        scarce = needs if len(values) < ENOUGH else frozenset()
+        return Quantity(values, needs, scarce, {term: 1.0}, self.pool)
+
+    def ceiling(self, dataset: str) -> Quantity:
+        """What the private images themselves train the classifier to: at any setting the same."""
+        return self.at(dataset, nfl.MODELS[0], "sgd", "accuracy_real")
+
+    def share(self, dataset: str, model: str, *levels: str) -> Quantity:
+        """How far the accuracy, on average over levels, has come from chance (0) to the private
+        images' own (1)."""
+        chance = 1 / len(DATASETS[dataset].classes)
+        pair = self.over(dataset, model, levels, "accuracy"), self.ceiling(dataset)
+        return combine(lambda reached, real: (reached - chance) / (real - chance), *pair)
 
     def over(self, dataset: str, model: str, levels: Sequence[str], metric: str) -> Quantity:
         """The mean of a metric over levels."""
@@ -75,21 +102,46 @@ def authors_form(metric: str) -> str:
     return METRICS[metric].authors if metric in METRICS else ""
 
 
+def matched_noise(dataset: str, model: str, level: str) -> str:
+    """Our level whose noise-to-signal over a run is the authors' at their sigma."""
+    if level not in NOISE:
+        return level
+    return f"{_matched(dataset, model)[NOISE.index(level)]:g}"
+
+
+def matched_levels(dataset: str) -> list[float]:
+    """The matched noise multipliers of all models on a data set."""
+    return [sigma for model in nfl.MODELS for sigma in _matched(dataset, model)]
+
+
+def _matched(dataset: str, model: str) -> list[float]:
+    return matched.levels(family_of(model), classes=len(DATASETS[dataset].classes))
+
+
 def gather(
-    study: pd.DataFrame, density: pd.DataFrame | None = None, *, authors: bool = False
+    study: pd.DataFrame,
+    density: pd.DataFrame | None = None,
+    *,
+    authors: bool = False,
+    lens: Callable[[str, str, str], str] | None = None,
+    pooled: bool = True,
 ) -> Evidence:
     """Evidence from a tidy frame of the study (columns of `data/results/<dataset>.csv`).
 
-    Raises `ValueError` if a cell has two values of one metric, as with two scales at once.
+    `lens`, such as `matched_noise`, says which level of ours stands for one of the paper's; without
+    it that of the same sigma does. Not `pooled`, an interval rests on the quantity's own seeds
+    alone. Raises `ValueError` if a cell has two values of one metric, as with two scales at once.
     """
-    numbers: dict[tuple[str, str, str, str], dict[int, float]] = {}
+    numbers: dict[Term, dict[int, float]] = {}
     for row in study.itertuples(index=False):
         level = style.level(row.arm, row.sigma)
-        seeds = numbers.setdefault((row.dataset, row.model, level, row.metric), {})
+        seeds = numbers.setdefault(Term(row.dataset, row.model, level, row.metric), {})
         if row.seed in seeds:
             raise ValueError("a cell has two values of one metric; give results of one scale only")
         seeds[row.seed] = row.value
-    return Evidence(numbers, density, authors)
+    chosen = {} if lens is None else {"lens": lens}
+    spoken_of = {t: v for t, v in numbers.items() if t.model in (*nfl.MODELS, PLAIN)}
+    return Evidence(numbers, density, authors, **chosen, pool=Pool(spoken_of) if pooled else None)
 
 
 def rank_correlation(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity:
@@ -103,7 +155,7 @@ def rank_correlation(first: Sequence[Quantity], second: Sequence[Quantity]) -> Q
         scale = np.sqrt((ranks**2).sum(axis=1).prod(axis=0))
         return np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
 
-    return combine(correlate, *first, *second)
+    return combine(correlate, *first, *second, smooth=False)
 
 
 def one(dataset: str, model: str, what: str, quantity: Quantity, **region: float) -> Part:
