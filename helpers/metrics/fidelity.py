@@ -99,8 +99,8 @@ def fid_inf(
     Chong and Forsyth 2020 (arXiv 1911.07023): the bias falls as 1/N, so a line is fitted to the
     distance against 1/N. N runs from half of the images to all of them, evenly in 1/N, with `draws`
     random subsets each. They extrapolate over the synthetic set only, beside a large real set; here
-    both sets are of the same small size and shrink together, which removes the bias of both. With
-    fewer images than features the fall is not quite a line: between two sets of real digits
+    both sets are of the same small size and shrink together: that removes some of the bias of both.
+    With fewer images than features the fall is no line: between two sets of real digits
     (EfficientNet-Lite0, N = 1,000) 4.6 becomes 0.65 +- 0.26 rather than 0.
     `real` [N, D] and `synthetic` [M, D] need 30 rows or more.
     """

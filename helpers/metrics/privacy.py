@@ -2,8 +2,9 @@
 
 Two families. The density ratio at the query compares a generator that saw one record with one that
 did not (Eq. 2). The distance measures ask whether synthetic images lie nearer to the training
-images than hold-out images do. None of them proves privacy: they are lower bounds on what an
-attacker can do, to be read beside the accountant's upper bound. Points, distances: NumPy float64.
+images than hold-out images do. None of them proves privacy, or an epsilon: the ratio is of two
+estimated densities at one point, neither a lower bound nor bounded by the accountant's epsilon. (A
+bound that an attack does prove is in `attacks`.) Points, distances: NumPy float64.
 """
 
 import numpy as np

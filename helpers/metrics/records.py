@@ -49,7 +49,7 @@ _FIDELITY = {
 # The same by networks whose weights are fetched, and the authors' pairs
 _INCEPTION = {
     "fid": Metric("FID (Inception) ↓", -1, 1, zero="means", one="real", authors="fid_paper"),
-    "fid_inf": Metric("FID without bias ↓", -1, 1),
+    "fid_inf": Metric("FID, less biased ↓", -1, 1),
     "fid_paper": Metric("FID, authors' form ↓", -1, 1),
     "kid": Metric("KID (Inception) ↓", -1),
     "lpips": Metric("LPIPS ↓", -1, authors="lpips_paper"),
