@@ -447,7 +447,7 @@ def test_of_a_withdrawn_data_set_is_told_what_needs_no_utility():
     assert set(table["best in the others"]) <= {"–", "none"}
     assert table["most private"]["privacy ≥ 75%"] == "gan 0.1"
     figure = criterion_figures.fronts({"x": some})
-    assert figure.subfigs[0].get_suptitle() == "x, 3 seeds, withdrawn from the criterion"
+    assert figure.subfigs[0].get_suptitle() == "x, 3 seeds, withdrawn"
 
 
 # What is committed
@@ -483,9 +483,9 @@ def glued(page):
 
 
 def told(text):
-    """The cells of "'ddpm 0.3 or 0.4'", each as a text."""
+    """The cells of "'gan 0.3, ddpm 0.3 or 0.4'", each as a text."""
     cells = []
-    for part in text.strip("'").split(" or "):
+    for part in text.strip("'").replace(" or ", ", ").split(", "):
         cells.append(part if " " in part else f"{cells[-1].split()[0]} {part}")
     return cells
 

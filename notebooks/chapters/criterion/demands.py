@@ -130,7 +130,7 @@ def row(judged: Judged, demand: Demand) -> list[str]:
     if choice is None:
         undecided = met(judged, demand) is None
         return ["one seed" if undecided else "0", *["undecided" if undecided else "none"] * 2, "–"]
-    count = f"{choice.count} of {len(judged.cells)}{_always(judged, demand)}"
+    count = f"{choice.count}{_always(judged, demand)} of {len(judged.cells)}"
     private, best = (
         stability.either([judged.cells[i] for i in some]) for some in (choice.private, choice.best)
     )
@@ -145,4 +145,4 @@ def _always(judged: Judged, demand: Demand) -> str:
     if demand.by != "score" or len(judged.seeds) < 2:
         return ""
     meets = criterion.score(judged, HEADLINE[demand.dimension]) >= demand.level
-    return f", {meets.all(axis=1).sum()} always"
+    return f" ({meets.all(axis=1).sum()})"

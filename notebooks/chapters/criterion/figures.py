@@ -54,7 +54,7 @@ def fronts(found: Mapping[str, Judged]) -> Figure:
     for part, (name, judged) in zip(parts, found.items(), strict=True):
         n = len(judged.seeds)
         title = f"{nfl.DATA_TITLES.get(name, name)}, {n} {'seed' if n == 1 else 'seeds'}"
-        part.suptitle(title + ", withdrawn from the criterion" * criterion_tables.withdrawn(judged))
+        part.suptitle(title + ", withdrawn" * criterion_tables.withdrawn(judged))
         _fronts(part, judged)
     figure.draw_without_rendering()  # only then is known how large a text is
     for axis in figure.axes:

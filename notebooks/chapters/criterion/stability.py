@@ -66,11 +66,13 @@ def leaders(judged: Judged) -> list[int]:
 
 
 def either(cells: Sequence[tuple[str, str]]) -> str:
-    """Cells of which any may be meant: "ddpm 0.3 or 0.4"."""
-    by_model: dict[str, list[str]] = {}
-    for model, level in cells:
-        by_model.setdefault(model, []).append(level)
-    return " or ".join(f"{model} {' or '.join(levels)}" for model, levels in by_model.items())
+    """Cells of which any may be meant: "gan 0.2, 0.1 or ddpm 0.4"."""
+    texts, of = [], ""
+    for model, level in sorted(cells, key=lambda cell: [m for m, _ in cells].index(cell[0])):
+        texts.append(level if model == of else f"{model} {level}")
+        of = model
+    *rest, last = texts or [""]
+    return f"{', '.join(rest)} or {last}" if rest else last
 
 
 # The order
@@ -108,27 +110,22 @@ def places(whole: np.ndarray) -> np.ndarray:
 
 
 def table(found: Mapping[str, Judged]) -> pd.DataFrame:
-    """How far the seeds agree on the order of all cells, a column per data set."""
-    columns = {}
+    """How far the seeds agree on the order of all cells, a row per data set."""
+    rows = {}
     for name, judged in found.items():
         whole = criterion.combine(criterion.profile(judged))
         if len(judged.seeds) < 2:
-            columns[name] = ["one seed"] * 4
+            rows[name] = ["one seed"] * 4
             continue
         agreed, of = settled(whole)
-        columns[name] = [
+        rows[name] = [
             "; ".join(either([judged.cells[i]]) for i in whole.argmax(axis=0)),
             _span(taus(whole)),
             _span(taus_without(whole)),
             f"{agreed} of {of}",
         ]
-    rows = [
-        "first, seed by seed",
-        "τ between two seeds",
-        "τ without one seed, to all",
-        "pairs of cells in one order in every seed",
-    ]
-    return pd.DataFrame(columns, index=pd.Index(rows, name="the criterion"))
+    columns = ["first, seed by seed", "τ of two seeds", "τ without one seed", "pairs in one order"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("data set")
 
 
 def _span(values: Sequence[float]) -> str:
