@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import nbformat
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.stats import kendalltau
 
 from chapters import criterion
 from chapters.criterion import answers as criterion_answers
-from chapters.criterion import demands
+from chapters.criterion import demands, stability
 from chapters.criterion import figures as criterion_figures
 from chapters.criterion import tables as criterion_tables
 from helpers.metrics.records import METRICS, direction
@@ -60,6 +61,14 @@ def tidy(cells, seeds=(0,), references=REFERENCES, **extra):
 
 def judged(cells=CELLS, **changes):
     return scores.block("x", tidy(cells, **changes), classes=5)
+
+
+def with_leaks(frame, empirical):
+    """The frame with an empirical epsilon of each model and level, in every seed."""
+    rows = frame[frame["metric"] == "fid"].drop(columns=["metric", "value"])
+    found = [empirical.get((r.model, r.sigma or r.arm)) for r in rows.itertuples()]
+    rows = rows.assign(metric="epsilon_hat", value=found).dropna(subset="value")
+    return pd.concat([frame, rows], ignore_index=True)
 
 
 def by_cell(some, values):
@@ -123,7 +132,7 @@ def test_a_missing_or_useless_anchor_is_named_and_the_data_set_not_scored():
     for some in (without, swapped):
         found = {"x": some}
         assert criterion_tables.best(found).empty and demands.advice(found).empty
-        assert criterion_answers.answers(["x"], found)["best_x_model"] == criterion_answers.LACKING
+        assert criterion_answers.answers(["x"], found)["best_x_cells"] == criterion_answers.LACKING
         assert criterion.front(criterion.losses(some).mean(axis=2).T).any()
 
 
@@ -309,7 +318,8 @@ def test_the_fewest_cells_are_enough_for_every_table():
         assert not table(found).empty
     assert len(demands.advice(found)) == len(demands.DEMANDS)
     numbers = criterion_answers.answers(["x", "y"], found)
-    assert numbers["best_x_model"] == "gan" and numbers["best_y_model"] == criterion_answers.LACKING
+    assert numbers["best_x_cells"] == "gan sgd"
+    assert numbers["best_y_cells"] == criterion_answers.LACKING
 
 
 # Reading off
@@ -325,8 +335,11 @@ def test_what_is_read_off_meets_its_demand_and_is_the_best_that_does(dimension, 
     meeting = [row for row in rows if row[dimension] >= level]
     others = [d for d in range(3) if d != dimension]
     assert choice.count == len(meeting)
-    assert rows[choice.private] == max(meeting, key=lambda row: row[2])
-    assert rows[choice.best] == max(meeting, key=lambda row: math.prod(row[d] for d in others))
+    noisy = [row for (_, at), row in CELLS.items() if row in meeting and at == 0.1]
+    most = [max(noisy, key=lambda row: row[2])] if noisy else []
+    assert [rows[i] for i in choice.private] == most
+    best = max(meeting, key=lambda row: math.prod(row[d] for d in others))
+    assert [rows[i] for i in choice.best] == [best]
 
 
 def test_nothing_qualifies_is_none():
@@ -353,7 +366,108 @@ def test_the_null_cannot_be_decided_with_one_seed():
     assert demands.met(scores.block("x", frame, 5), null).tolist() == [True, False]
 
 
+UNNOISED = ("sgd", "clipped")
+
+
+def test_no_arm_without_noise_is_ever_the_most_private():
+    """Its accountant's epsilon is infinite, whatever one attack found."""
+    cells = {("gan", arm): (0.8, 0.8, 0.99) for arm in UNNOISED}
+    cells |= {("vae", 0.1): (0.6, 0.6, 0.5), ("gan", 0.1): (0.51, 0.51, 0.91)}
+    for seeds in ((0,), (0, 1, 2)):
+        table = demands.advice({"x": judged(cells, seeds=seeds)})["most private"]
+        assert table["x", "utility ≥ 50%"] == table["x", "privacy ≥ 90%"] == "gan 0.1"
+        assert table["x", "utility ≥ 75%"] == "none with noise"
+        assert not any(arm in text for text in table for arm in UNNOISED)
+
+
+def test_ties_in_privacy_are_broken_by_the_query_then_by_the_accountant_and_else_told():
+    """Beyond the upper anchor all score 1."""
+    perfect = {("vae", 0.1), ("gan", 0.1), ("gan", 0.4), ("ddpm", 0.4)}
+    frame = tidy({cell: (0.6, 0.6, 1.1) for cell in sorted(perfect, key=str)}, seeds=(0, 1, 2))
+
+    def told(empirical):
+        some = scores.block("x", with_leaks(frame, empirical), 5)
+        return demands.advice({"x": some})["most private"]["x", "utility ≥ 50%"]
+
+    found = dict.fromkeys(perfect, 0.5)
+    assert told(found) == "gan 0.4 or ddpm 0.4"  # less epsilon at more noise
+    assert told(found | {("vae", 0.1): 0.2}) == "vae 0.1"
+    assert told(found | {("gan", 0.4): 0.7}) == "ddpm 0.4"
+    assert told(found | {("vae", 0.1): 0.4999}) == "gan 0.4 or ddpm 0.4"  # to the digits shown
+
+
+def test_what_the_seeds_leave_open_is_told_as_open():
+    frame = tidy({("gan", 0.1): (0.6,) * 3, ("gan", 0.2): (0.6,) * 3, ("vae", 0.1): (0.3,) * 3})
+    frame = pd.concat([frame.assign(seed=seed) for seed in (0, 1, 2)], ignore_index=True)
+    accurate = (frame["model"] == "gan") & (frame["metric"] == "accuracy")
+    frame.loc[accurate & (frame["sigma"] == 0.2) & (frame["seed"] == 1), "value"] += 0.3
+    frame.loc[accurate & (frame["sigma"] == 0.1) & (frame["seed"] == 2), "value"] += 0.2
+    found = {"x": scores.block("x", frame, 5)}
+    numbers = criterion_answers.answers(["x"], found)
+    assert numbers["best_x_cells"] == "gan 0.2 or 0.1"
+    assert demands.advice(found)["best in the others"]["x", "fidelity ≥ 50%"] == "gan 0.2 or 0.1"
+    frame.loc[accurate & (frame["sigma"] == 0.2), "value"] += 0.3
+    found = {"x": scores.block("x", frame, 5)}
+    assert criterion_answers.answers(["x"], found)["best_x_cells"] == "gan 0.2"
+
+
+# Without a scale
+
+
+def test_a_data_set_whose_ceiling_the_test_set_hardly_tells_from_chance_is_withdrawn():
+    """A ceiling of 0.8 above a chance of 0.2: ten standard errors at 45 test images."""
+    few, enough = (replace(judged(seeds=(0, 1, 2)), tested=tested) for tested in (44, 45))
+    assert criterion_tables.withdrawn(few) and not criterion_tables.withdrawn(enough)
+    assert not criterion_tables.withdrawn(judged())  # where the number is not known
+    found = {"few": few, "enough": enough}
+    assert list(criterion_tables.scored(found)) == ["enough"]
+    for table in (criterion_tables.best, criterion_tables.agreement, criterion_tables.dependence):
+        assert "few" not in str(table(found)) and "enough" in str(table(found))
+    numbers = criterion_answers.answers(["few", "enough"], found)
+    assert numbers["best_few_cells"] == criterion_answers.WITHDRAWN
+    assert numbers["withdrawn"] == (
+        "few is withdrawn: its ceiling lies 0.60 to 0.60 above chance, where the standard error "
+        "of an accuracy on its 44 test images is 0.060"
+    )
+    assert criterion_answers.withdrawal({"enough": enough}) == "No data set is withdrawn"
+    assert criterion_tables.anchors(found)["criterion"].to_list() == ["withdrawn", "scored"]
+
+
+def test_one_seed_without_a_scale_is_enough_to_withdraw():
+    frame = tidy(CELLS, seeds=(0, 1, 2))
+    ceiling = (frame["metric"] == "accuracy_real") & (frame["seed"] == 1)
+    frame.loc[ceiling, "value"] = 0.21
+    assert criterion_tables.withdrawn(replace(scores.block("x", frame, 5), tested=1000))
+
+
+def test_of_a_withdrawn_data_set_is_told_what_needs_no_utility():
+    some = replace(judged(seeds=(0, 1, 2)), tested=44)
+    table = demands.advice({"x": some}).loc["x"]
+    assert not any(name.startswith("utility") for name in table.index)
+    assert set(table["best in the others"]) <= {"–", "none"}
+    assert table["most private"]["privacy ≥ 75%"] == "gan 0.1"
+    figure = criterion_figures.fronts({"x": some})
+    assert figure.subfigs[0].get_suptitle() == "x, 3 seeds, withdrawn"
+
+
 # What is committed
+
+
+@pytest.fixture(scope="module")
+def found():
+    return criterion.judge(["mnist", "octmnist", "organamnist"], "compact")
+
+
+def test_octmnist_alone_is_withdrawn(found):
+    assert {name for name, some in found.items() if criterion_tables.withdrawn(some)} == {
+        "octmnist"
+    }
+    assert found["octmnist"].tested == 894
+
+
+def test_nobody_without_noise_is_committed_as_most_private(found):
+    table = demands.advice(found)["most private"]
+    assert len(table) > 30 and not any(arm in text for text in table for arm in UNNOISED)
 
 
 @pytest.fixture(scope="module")
@@ -368,10 +482,16 @@ def glued(page):
     return {o.metadata.scrapbook.name: o.data[kind] for o in marked}
 
 
-def test_the_pages_numbers_are_those_of_the_committed_results(page):
-    names = ["mnist", "octmnist", "organamnist"]
-    found = criterion.judge(names, "compact")
-    numbers = criterion_answers.answers(names, found)
+def told(text):
+    """The cells of "'gan 0.3, ddpm 0.3 or 0.4'", each as a text."""
+    cells = []
+    for part in text.strip("'").replace(" or ", ", ").split(", "):
+        cells.append(part if " " in part else f"{cells[-1].split()[0]} {part}")
+    return cells
+
+
+def test_the_pages_numbers_are_those_of_the_committed_results(page, found):
+    numbers = criterion_answers.answers(list(found), found)
     assert glued(page) == {name: repr(value) for name, value in numbers.items()}
 
 
@@ -393,14 +513,12 @@ def test_the_pages_best_cell_follows_from_the_table_of_results(page, root):
         ):
             score = score * ((own[metric] - zero) / (one - zero)).clip(0, 1)
         means[model, level] = float((score ** (1 / 3)).mean())
-    best = max(means, key=means.get)
     numbers = glued(page)
-    assert (repr(best[0]), repr(best[1])) == (
-        numbers["best_mnist_model"],
-        numbers["best_mnist_level"],
-    )
-    # Cells from another processor may have a ceiling that differs by one test image in 10,000.
-    assert float(numbers["best_mnist_score"]) == pytest.approx(means[best], abs=1e-4)
+    first = max(means, key=means.get)
+    named = [cell for cell in means if " ".join(cell) in told(numbers["best_mnist_cells"])]
+    assert first in named and len(named) <= 3
+    assert all(means[first] - means[cell] < 0.02 for cell in named)
+    assert f"{means[first]:.2f}" in numbers["best_mnist_score"]
     whole = criterion.combine(criterion.profile(some)).mean(axis=1)
     assert kendalltau(list(means.values()), whole).statistic == pytest.approx(1)
 
@@ -415,3 +533,12 @@ def test_figures_have_a_part_per_data_set():
     lost = {"x": judged(references={})}
     assert len(criterion_figures.fronts(lost).axes) == 4
     assert criterion_figures.weights(lost).axes[0].get_title() == ""
+
+
+def test_the_figure_of_places_has_every_cell_in_its_order():
+    some = scores.block("x", tidy(CELLS, seeds=(0, 1)), 5)
+    whole = criterion.combine(criterion.profile(some)).mean(axis=1)
+    axis = stability.order({"x": some}).axes[0]
+    best = " ".join(some.cells[whole.argmax()])
+    labels = [label.get_text().lower() for label in axis.get_yticklabels()]
+    assert len(labels) == len(CELLS) and labels[0] == best

@@ -42,7 +42,7 @@ def curves(
     for axis, metric in zip(axes.flat, metrics, strict=False):
         _curve(axis, results.frame, metric)
         if metric == "accuracy" and ceiling:
-            _accuracy_levels(axis, results)
+            accuracy_levels(axis, results)
     for axis in axes.flat[len(metrics) :]:
         axis.set_visible(False)
     handles, labels = axes.flat[0].get_legend_handles_labels()
@@ -53,14 +53,10 @@ def curves(
 
 def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
     table = tables.intervals(frame, metric)
-    floor = table[table["model"] == "real"]["mean"]
-    if not floor.empty:
-        axis.axhline(floor.item(), color="0.3", linestyle="-.", linewidth=1)
-        if floor.item() > 0:  # at 0 the curves end there too
-            axis.text(0, floor.item(), "other real images", va="bottom", fontsize=8)
-    names, table = levels(trained(frame)), trained(table)
-    for model in ordered(table["model"]):
-        group = table[table["model"] == model]
+    other_real(axis, table, at=0)
+    names, rows = levels(trained(frame)), trained(table)
+    for model in ordered(rows["model"]):
+        group = rows[rows["model"] == model]
         at = [names.index(name) for name in group["level"]]
         axis.plot(
             at, group["mean"], f"{MARKERS[model]}-", color=COLOURS[model], label=TITLES[model]
@@ -69,10 +65,23 @@ def _curve(axis: Axes, frame: pd.DataFrame, metric: str) -> None:
     axis.set(title=record(metric).title, xlabel="noise multiplier σ")
     ticks = [_tick(trained(frame), name) for name in names]
     axis.set_xticks(range(len(names)), ticks, fontsize=8)
-    means = pd.concat([table["mean"], floor])
+    limit(axis, table["mean"])
+
+
+def other_real(axis: Axes, table: pd.DataFrame, *, at: float) -> None:
+    """A line at what other real images score, where `tables.intervals` has them; its name at x."""
+    floor = table[table["model"] == "real"]["mean"]
+    if not floor.empty:
+        axis.axhline(floor.item(), color="0.3", linestyle="-.", linewidth=1)
+        if floor.item() > 0:  # at 0 the curves end there too
+            axis.text(at, floor.item(), "other real images", va="bottom", fontsize=8)
+
+
+def limit(axis: Axes, means: pd.Series) -> None:
+    """Show all means, and of their bands what is near: a band of few seeds may leave the panel."""
     if means.empty:  # the scale leaves this metric out
         return
-    margin = 0.4 * max(np.ptp(means), 1e-9)  # a band of few seeds may leave the panel
+    margin = 0.4 * max(np.ptp(means), 1e-9)
     low, high = axis.get_ylim()
     axis.set_ylim(max(low, means.min() - margin), min(high, means.max() + margin))
 
@@ -98,7 +107,8 @@ def _range(low: float, high: float) -> str:
     return low if low == high else f"{low.removesuffix('k')}–{high}"
 
 
-def _accuracy_levels(axis: Axes, results: Results) -> None:
+def accuracy_levels(axis: Axes, results: Results) -> None:
+    """Lines at the ceiling and at chance, on an axis of accuracies from 0 to 1."""
     frame = results.frame
     real = frame[frame["metric"] == "accuracy_real"]["value"].mean()
     chance = 1 / len(results.reference()["classes"])

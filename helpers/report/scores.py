@@ -27,6 +27,7 @@ class Judged:
     cells: list[tuple[str, str]]  # model and level, the rows of every array
     seeds: list[int]  # its columns
     excluded: list[tuple[str, str]]  # cells that lack one of these seeds
+    tested: int = 0  # real test images behind an accuracy; 0 where that is not known
 
 
 def block(dataset: str, frame: pd.DataFrame, classes: int) -> Judged:

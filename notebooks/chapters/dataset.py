@@ -9,6 +9,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from chapters import matched
 from helpers.report.figures import cells_of
 from helpers.report.style import COLOURS, TITLES, level, levels, panels, title, trained, written
 from helpers.report.tables import leaked, value
@@ -21,8 +22,8 @@ def answers(results: Results) -> dict[str, float]:
     """Means of each model without and with the most noise.
 
     `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, what they stand
-    beside, and from three seeds on `leaks_<model>_<end>`: in how many a leak shows. Empty for a
-    slice of the grid that lacks one of the two levels.
+    beside, from three seeds on `leaks_<model>_<end>`: in how many a leak shows, and how much noise
+    a sigma is (`matched.answers`). Empty for a slice of the grid that lacks one of the two levels.
     """
     frame = results.frame
     rows, measured = trained(frame), set(frame["metric"])
@@ -48,11 +49,12 @@ def answers(results: Results) -> dict[str, float]:
         for end, name in ends.items()
         if at == name
     }
-    model = rows["model"].iloc[0]
+    model, classes = rows["model"].iloc[0], len(results.reference()["classes"])
+    found |= matched.answers(rows["model"].unique(), classes, results.cells[0].scale)
     return found | {
         "accuracy_real": value(frame, "accuracy_real", model, "sgd"),
         "epsilon_noisy": value(frame, "epsilon_1e-3", model, names[-1]),
-        "chance": 1 / len(results.reference()["classes"]),
+        "chance": 1 / classes,
         "sigma": float(names[-1]),
         "seeds": float(rows["seed"].nunique()),
     }

@@ -38,7 +38,8 @@ def judge(names: Sequence[str], scale: str) -> dict[str, Judged]:
     found = {}
     for name, some in nfl.collected(names, scale).items():
         if not set(some.frame["model"]) <= set(REFERENCES):
-            found[name] = scores.block(name, some.frame, len(some.reference()["classes"]))
+            judged = scores.block(name, some.frame, len(some.reference()["classes"]))
+            found[name] = replace(judged, tested=sum(some.provenance["data"]["test"]))
     return {name: judged for name, judged in found.items() if len(judged.cells) >= FEWEST}
 
 

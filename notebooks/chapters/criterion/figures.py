@@ -17,6 +17,7 @@ from helpers.report.style import COLOURS, MARKERS, TITLES, level, levels, ordere
 from .. import criterion
 from . import FORMAL, Judged
 from . import tables as criterion_tables
+from .stability import SURE
 
 AXES = {
     "fid": "fidelity: FID  (← better)",
@@ -52,7 +53,8 @@ def fronts(found: Mapping[str, Judged]) -> Figure:
     parts = figure.subfigures(len(found), 1, squeeze=False)[:, 0] if found else []
     for part, (name, judged) in zip(parts, found.items(), strict=True):
         n = len(judged.seeds)
-        part.suptitle(f"{nfl.DATA_TITLES.get(name, name)}, {n} {'seed' if n == 1 else 'seeds'}")
+        title = f"{nfl.DATA_TITLES.get(name, name)}, {n} {'seed' if n == 1 else 'seeds'}"
+        part.suptitle(title + ", withdrawn" * criterion_tables.withdrawn(judged))
         _fronts(part, judged)
     figure.draw_without_rendering()  # only then is known how large a text is
     for axis in figure.axes:
@@ -219,7 +221,7 @@ def _triangle(axis: Axes, judged: Judged) -> None:
     picture[inside, :3] = np.stack([_shade(judged, i) for i in range(len(judged.cells))])[won]
     axis.imshow(picture, origin="lower", extent=(0, 1, 0, HEIGHT), interpolation="nearest")
     coarse = criterion.simplex(DOTS)
-    unsure = coarse[criterion_tables.certainty(judged, coarse) < criterion_tables.SURE] @ CORNERS
+    unsure = coarse[criterion_tables.certainty(judged, coarse) < SURE] @ CORNERS
     axis.plot(*unsure.T, ".", color="black", markersize=1.5)
     share = criterion_tables.shares(judged)
     for i in np.flatnonzero(share >= NAMED):

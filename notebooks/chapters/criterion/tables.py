@@ -18,11 +18,11 @@ from helpers.report import scores
 from helpers.report.style import number, text
 
 from .. import criterion
-from . import FORMAL, HEADLINE, ROOT_FID, Judged
+from . import FORMAL, HEADLINE, ROOT_FID, Judged, stability
 
 Found = Mapping[str, Judged]
 GRID = 60  # steps along a side of the triangle of weights
-SURE = 0.9  # of the resamplings of the seeds
+ERRORS = 10  # that the ceiling has to lie above chance, for utility to have a scale
 
 
 def missing(judged: Judged) -> list[str]:
@@ -49,9 +49,35 @@ def thin(judged: Judged) -> list[str]:
     ]
 
 
-def scored(found: Found) -> dict[str, Judged]:
-    """The data sets that have all their anchors."""
+def error(judged: Judged) -> np.ndarray:
+    """The standard error of the ceiling per seed [S], from the number of test images alone."""
+    ceiling = scores.anchor(judged, "accuracy", "ceiling")
+    return np.sqrt(ceiling * (1 - ceiling) / judged.tested)
+
+
+def span(judged: Judged) -> np.ndarray:
+    """How far the ceiling lies above chance per seed [S]: the length of utility's scale."""
+    return scores.anchor(judged, "accuracy", "ceiling") - 1 / judged.classes
+
+
+def withdrawn(judged: Judged) -> bool:
+    """Whether utility has no scale to be scored on, so that the criterion would order noise.
+
+    In some seed the ceiling lies less than `ERRORS` standard errors above chance: then the test
+    set alone moves a score by a tenth or more, and demands of 75 and 90 % are one. Not so where
+    the number of test images is not known.
+    """
+    return judged.tested > 0 and bool((span(judged) < ERRORS * error(judged)).any())
+
+
+def anchored(found: Found) -> dict[str, Judged]:
+    """The data sets that have all their anchors, withdrawn or not."""
     return {name: judged for name, judged in found.items() if not missing(judged)}
+
+
+def scored(found: Found) -> dict[str, Judged]:
+    """The data sets that have all their anchors, and a scale between them."""
+    return {name: judged for name, judged in anchored(found).items() if not withdrawn(judged)}
 
 
 def label(cell: tuple[str, str]) -> str:
@@ -100,18 +126,35 @@ def anchors(found: Found) -> pd.DataFrame:
             ends = [scores.anchor(judged, metric, end).mean() for end in (known.zero, known.one)]
             shown = " → ".join(number(end, known.digits) for end in ends)
             cells.append(shown.replace("nan", "missing"))
-        rows[name] = cells
+        rows[name] = [*cells, *_scale(judged)]
     columns = [
         f"{dimension}: {metric}" for dimension, metric in zip(DIMENSIONS, HEADLINE, strict=True)
     ]
+    columns += ["ceiling − chance", "in standard errors", "criterion"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("data set")
+
+
+def _scale(judged: Judged) -> list[str]:
+    """How long utility's scale is, over the seeds, and whether that is enough."""
+    if not judged.tested or np.isnan(span(judged)).any():
+        return ["–", "–", "–"]
+    texts = [
+        _ends(span(judged), 3),
+        _ends(span(judged) / error(judged), 1),
+    ]
+    return [*texts, "withdrawn" if withdrawn(judged) else "scored"]
+
+
+def _ends(values: np.ndarray, digits: int) -> str:
+    return f"{number(values.min(), digits)} to {number(values.max(), digits)}"
 
 
 def best(found: Found, shown: int = 6) -> pd.DataFrame:
     """The cells with the highest criterion at equal weights, of each data set.
 
     Scores are means over seeds; "best, on the front" says in how many of the resamplings of the
-    seeds the cell has the highest criterion, and in how many nothing beats it in all three.
+    seeds the cell has the highest criterion, and in how many nothing beats it in all three;
+    "places", between which places it lies in the middle 90 % of them.
     """
     rows = {}
     for name, judged in scored(found).items():
@@ -119,13 +162,21 @@ def best(found: Found, shown: int = 6) -> pd.DataFrame:
         whole = criterion.combine(parts)
         first = criterion.chance_best(whole)
         front = criterion.front_share(criterion.losses(judged))
+        places = stability.places(whole)
         for i in np.argsort(-whole.mean(axis=1), kind="stable")[:shown]:
             rows[(name, *judged.cells[i])] = [
                 *(f"{score:.2f}" for score in parts[:, i].mean(axis=1)),
                 text(mean_interval(list(whole[i])), 2),
-                "one seed" if whole.shape[1] == 1 else f"{first[i]:.0%}, {front[i]:.0%}",
+                *(
+                    ["one seed", "one seed"]
+                    if whole.shape[1] == 1
+                    else [
+                        f"{first[i]:.0%}, {front[i]:.0%}",
+                        "–".join(map(str, dict.fromkeys(places[i]))),
+                    ]
+                ),
             ]
-    columns = [*DIMENSIONS, "criterion", "best, on the front"]
+    columns = [*DIMENSIONS, "criterion", "best, on the front", "places"]
     return indexed(rows, ["data set", "model", "level"], columns)
 
 
@@ -218,7 +269,8 @@ def _agrees(judged: Judged, values: np.ndarray, own: np.ndarray) -> str:
         return "–"
     if np.ptp(values) < 1e-9:
         return f"none: all {values[0]:.0f}" if len(values) > 1 else label(judged.cells[0])
-    return f"{label(judged.cells[values.argmax()])} (τ {tau(values, own):.2f})"
+    top = np.flatnonzero(values >= values.max() - 1e-9)
+    return f"{stability.either([judged.cells[i] for i in top])} (τ {tau(values, own):.2f})"
 
 
 def tau(a: np.ndarray, b: np.ndarray) -> float:

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from chapters import benchmarks, nfl, sizes
+from chapters.matched import divisor
 from chapters.nfl import MODELS
 from helpers.data.draws import Sample
 from helpers.data.records import DATASETS
@@ -45,11 +46,6 @@ def d6(study: Study) -> dict:
         "divisor": {name: [divisor(n + 1), divisor(n)] for name, n in counts.items()},
         "one": [divisor(100), divisor(99)],
     }
-
-
-def divisor(n: int, batch: int = 64) -> int:
-    """The expected batch that Opacus divides by: n over the number of batches, rounded down."""
-    return n // math.ceil(n / batch)
 
 
 def d7(study: Study) -> dict:
