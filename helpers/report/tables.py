@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd
 
 from ..metrics.records import record
 from ..metrics.statistics import Interval, mean_interval
+from ..study import store
+from ..study.cell import Cell
 from ..study.results import Results
 from .style import level, number, ordered, text, with_level
 
@@ -38,11 +40,16 @@ def extent(results: Results) -> pd.DataFrame:
         rows[model] = {
             "seeds": len({cell.seed for cell in cells}),
             "levels": len({(cell.arm, cell.sigma) for cell in cells}),
-            "trainings": sum(0 if cell.is_reference else len(cell.roles) for cell in cells),
+            "trainings": sum(_trainings(cell, about[cell.name]) for cell in cells),
             "core-hours": round(sum(about[cell.name]["core_seconds"] for cell in cells) / 3600, 1),
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     return table.sort_index(key=_by_model)
+
+
+def _trainings(cell: Cell, about: Mapping) -> int:
+    """How many trainings the measures took that its provenance says it holds."""
+    return 0 if cell.is_reference else len(cell.roles_for(store.held(about)))
 
 
 def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
