@@ -9,6 +9,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from helpers.models.families import REFERENCES
 from helpers.report.figures import cells_of
 from helpers.report.style import COLOURS, TITLES, level, levels, panels, title, trained, written
 from helpers.report.tables import leaked, value
@@ -21,8 +22,8 @@ def answers(results: Results) -> dict[str, float]:
     """Means of each model without and with the most noise.
 
     `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, what they stand
-    beside, and from three seeds on `leaks_<model>_<end>`: in how many a leak shows. Empty for a
-    slice of the grid that lacks one of the two levels.
+    beside, `leak_p_<model>_<end>`, the p value of a leak, and `leaks_<model>`: at how many levels
+    of noise it is at most 0.05. Empty for a slice of the grid that lacks one of the two levels.
     """
     frame = results.frame
     rows, measured = trained(frame), set(frame["metric"])
@@ -42,12 +43,7 @@ def answers(results: Results) -> dict[str, float]:
         for metric in ("fid", "accuracy")
         if metric in measured
     }
-    found |= {
-        f"leaks_{model}_{end}": float(leak.beyond)
-        for (model, at), leak in leaked(results).items()
-        for end, name in ends.items()
-        if at == name
-    }
+    found |= _leaks(results, ends)
     model = rows["model"].iloc[0]
     return found | {
         "accuracy_real": value(frame, "accuracy_real", model, "sgd"),
@@ -55,6 +51,25 @@ def answers(results: Results) -> dict[str, float]:
         "chance": 1 / len(results.reference()["classes"]),
         "sigma": float(names[-1]),
         "seeds": float(rows["seed"].nunique()),
+    }
+
+
+def _leaks(results: Results, ends: dict[str, str]) -> dict[str, float]:
+    """What `answers` tells of leaks."""
+    found = leaked(results)
+    models = dict.fromkeys(model for model, _ in found if model not in REFERENCES)
+    noisy = [name for name in dict.fromkeys(name for _, name in found) if not name.isalpha()]
+    told = {
+        f"leak_p_{model}_{end}": found[model, name].p
+        for model in models
+        for end, name in ends.items()
+        if (model, name) in found
+    }
+    return told | {
+        f"leaks_{model}": float(
+            sum((model, at) in found and found[model, at].p <= 0.05 for at in noisy)
+        )
+        for model in models
     }
 
 
