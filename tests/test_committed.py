@@ -8,9 +8,9 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 
+from chapters import leaks
 from chapters.dataset import answers as answers_of
 from chapters.nfl import DATA_TITLES, MODEL_TITLES
 from helpers import study
@@ -156,22 +156,24 @@ def test_the_readmes_answer_is_that_of_the_chapters():
 
 
 def test_the_leaks_that_the_discussion_tells_of_are_there():
-    def leaks(name: str, model: str) -> pd.DataFrame:
-        grid = study.grid(name, [model], LEVELS, SEEDS, "compact")
-        return tables.leaks(results.obtain(grid)).loc[model]
-
-    def seen(name: str, model: str) -> dict[str, int]:
-        table = leaks(name, model)["seeds beyond it"]
-        return {level: int(text.split()[0]) for level, text in table.items()}
-
-    assert seen("mnist", "vae")["sgd"] and not seen("mnist", "vae")["0.1"]
-    assert seen("organamnist", "vae")["0.1"] and not seen("organamnist", "vae")["0.2"]
+    noisy = [f"{sigma:g}" for sigma in LEVELS[2:]]
     for name in DATASETS:
-        assert min(seen(name, "ddpm").values()) >= 1
-    gan = seen("organamnist", "gan")
-    assert gan["0.3"] == 0 and gan["0.4"] == len(SEEDS)
-    largest = leaks("organamnist", "gan")["largest without a leak"].astype(float)
-    assert largest["0.3"] > 10 * largest["0.4"]
+        found = tables.leaked(results.obtain(study.grid(name, MODELS, LEVELS, SEEDS, "compact")))
+        assert max(found[model, "sgd"].p for model in MODELS) < 0.01
+        assert min(found["vae", level].p for level in noisy) > 0.05
+        shown = [level for level in noisy if found["ddpm", level].p <= 0.05]
+        assert shown == (noisy[:3] if name == "organamnist" else noisy)
+        (of_gan,) = (level for level in noisy if found["gan", level].p <= 0.05)
+        assert of_gan == ("0.4" if name == "organamnist" else "0.1")
+
+
+def test_runs_that_never_saw_an_image_seem_to_leak_it_as_rarely_as_the_level_says(committed):
+    for name, null in leaks.nulls(committed).items():
+        joint = null.together()
+        assert null.queries.shape == (108, 2) and null.others.shape == (108, 300), name
+        assert leaks.share(null.queries) <= 0.07 and leaks.share(null.others) <= 0.07, name
+        assert leaks.share(joint.others) <= 0.07, name
+    assert leaks.nulls(committed).keys() == set(DATASETS)
 
 
 def test_the_readme_has_the_figure_of_the_chapter():

@@ -369,7 +369,7 @@ def failing(error: Exception, seed: int = 0):
     """`run_cell` that fails with `error` for one seed, and keeps count."""
     real = compute.run_cell
 
-    def run_cell(cell, *, device):
+    def run_cell(cell, *, device, measures):
         run_cell.called += 1
         if cell.seed == seed:
             raise error

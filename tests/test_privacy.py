@@ -245,13 +245,28 @@ def test_bootstrap_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.75 <= covered / 60 <= 1
 
 
-def test_null_tells_a_leak_from_chance():
-    random = np.random.default_rng(0)
-    ablated, queries = random.standard_normal((6, 200, 2)), random.standard_normal((6, 2)) / 2
-    null = plane.null_log_density_ratios(ablated, queries)
-    assert len(null) == 30
-    assert abs(np.mean(null)) < 0.2
-    leak = plane.log_density_ratio(queries[0] + ablated[0] / 5, ablated[0], queries[0])
-    assert abs(leak) > np.abs(null).max()
-    with pytest.raises(ValueError, match="two or more seeds"):
-        plane.null_log_density_ratios(ablated[:1], queries[:1])
+def test_ratios_at_many_points_are_those_at_each():
+    rng = np.random.default_rng(0)
+    victim, ablated, queries = (rng.normal(size=(n, 2)) for n in (300, 200, 7))
+    victim[:30] = queries[0]  # so near that the least distance counts
+    each = [plane.log_density_ratio(victim, ablated, query) for query in queries]
+    assert plane.log_density_ratios(victim, ablated, queries) == pytest.approx(each, rel=1e-12)
+
+
+def test_a_leak_shows_in_at_most_as_many_runs_as_its_level_says_however_much_runs_differ():
+    rng, values = np.random.default_rng(0), []
+    for _ in range(1000):
+        victim = rng.normal(size=(300, 2)) * rng.uniform(0.2, 3, 2) + rng.normal(size=2)
+        ablated, public = rng.normal(size=(300, 2)), rng.normal(size=(40, 2))
+        values.append(plane.leak_p_value(victim, ablated, rng.normal(size=2), public))
+    assert (np.array(values) <= 2 / 41).mean() == pytest.approx(2 / 41, abs=0.02)
+    assert np.mean(values) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_leak_raises_the_density_at_the_query():
+    rng = np.random.default_rng(0)
+    victim, ablated, public = (rng.normal(size=(n, 2)) for n in (300, 300, 99))
+    near = np.concatenate([victim[:-30], np.full((30, 2), 0.01)])
+    assert plane.leak_p_value(near, ablated, np.zeros(2), public) == 1 / 100
+    assert plane.leak_p_value(ablated, near, np.zeros(2), public) == 1  # the other way is none
+    assert plane.leak_p_value(victim, victim, np.zeros(2), public) == 1  # nor are equal runs

@@ -12,13 +12,13 @@ from helpers import study
 from helpers.cli import main
 from helpers.data import datasets, draws, files
 from helpers.metrics import measures
-from helpers.metrics.evaluation import EVALUATIONS, MEASURES, Measure
+from helpers.metrics.evaluation import EVALUATIONS, MEASURES, ROLES, Measure
 from helpers.models import families, presets
 from helpers.models.families import FAMILIES
 from helpers.randomness import generator as stream
 from helpers.study import Cell, collected, compute, execute, results, status, store
 from helpers.study import cell as cell_module
-from helpers.study.cell import ROLES, parse_sigma
+from helpers.study.cell import parse_sigma
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2
 
 from chapters import yardsticks
 from helpers import study
@@ -43,30 +44,55 @@ def test_a_summary_tells_unbounded_from_absent_and_counts_seeds():
     assert list(table.loc["vae"].index) == ["sgd", "0.1"]
 
 
-def results(folder, points, ratios, levels=("sgd",)):
-    """Cells of the VAE with given points of the ablated run and log density ratios, per seed."""
-    cells = study.grid("digits", ["vae"], list(levels), range(len(ratios)), "smoke")
-    for cell, sample in zip(cells, points, strict=True):
-        arrays = {"points_ablated": sample, "points_omitted": sample}
-        files.write_arrays(folder / f"{cell.name}.npz", arrays | {"points_query": np.zeros((1, 2))})
+def results(folder, victims, seed=0):
+    """Runs of the VAE, a seed each: these victims' points, ablated runs' and public images'."""
+    rng, cells = (
+        np.random.default_rng(seed),
+        study.grid("digits", ["vae"], ["sgd"], range(9), "quick"),
+    )
+    cells = cells[: len(victims)]
+    for cell, victim in zip(cells, victims, strict=True):
+        points = {"query": np.zeros((1, 2)), "victim": victim, "full": victim}
+        points |= {role: rng.normal(size=(400, 2)) for role in ("ablated", "omitted")}
+        arrays = {f"points_{name}": some for name, some in points.items()}
+        files.write_arrays(folder / f"{cell.name}.npz", arrays)
+    public = {"points": rng.normal(size=(200, 2)), "labels": np.repeat([0, 1], 100)}
+    files.write_arrays(folder / "reference.npz", public | {"query_class": np.int64(1)})
+    ratios = [1.0] * len(victims)
     values = {"log_density_ratio": ratios, "log_density_ratio_one_of_ten": ratios}
     return Results(cells, frame({("vae", "sgd"): values}), {}, folder)
 
 
-def test_leaks_are_the_seeds_beyond_what_runs_without_the_query_show(tmp_path):
-    rng = np.random.default_rng(0)
-    points = [rng.normal(size=(400, 2)) for _ in range(3)]
-    for variant in ("", "one_of_ten"):
-        table = tables.leaks(results(tmp_path, points, [0.0, 50.0, -50.0]), variant)
-        (row,) = table.to_dict("records")
-        assert row["seeds beyond it"] == "2 of 3"
-        assert 0 < float(row["largest without a leak"]) < 5
+def scattered(seed, planted=0):
+    """A run's points, some of them at the query."""
+    rng = np.random.default_rng(100 + seed)
+    points = rng.normal(size=(400, 2))
+    points[:planted] = rng.normal(scale=0.02, size=(planted, 2))
+    return points
 
 
-@pytest.mark.parametrize("ratios", [[1.0], [1.0, 1.0]])
-def test_fewer_than_three_seeds_have_no_null_to_be_held_against(tmp_path, ratios):
-    table = tables.leaks(results(tmp_path, [np.zeros((10, 2)) for _ in ratios], ratios))
-    assert table.iloc[0].tolist() == ["1.00", "–", "–"]
+@pytest.mark.parametrize("variant", ["", "one_of_ten"])
+def test_a_planted_leak_is_found_and_none_where_nothing_is_planted(tmp_path, variant):
+    for planted, folder in ((0, tmp_path / "clean"), (25, tmp_path / "leaking")):
+        found = results(folder, [scattered(seed, planted) for seed in range(3)])
+        (leak,) = tables.leaked(found, variant).values()
+        assert leak.p == pytest.approx(chi2.sf(-2 * np.log(leak.seeds).sum(), 6))  # Fisher's
+        row = tables.leaks(found, variant).loc[("vae", "sgd")]
+        assert row["p of all"] == f"{leak.p:.4f}"
+        assert (leak.p < 0.001, set(leak.seeds) == {1 / 101}) == (planted > 0, planted > 0)
+
+
+def test_a_single_seed_has_a_p_value_of_its_own(tmp_path):
+    (leak,) = tables.leaked(results(tmp_path, [scattered(0)])).values()
+    assert leak.seeds == pytest.approx((leak.p,))
+
+
+def test_leaks_are_not_told_where_no_points_are_kept(tmp_path):
+    found = results(tmp_path, [scattered(0)])
+    path = tmp_path / f"{found.cells[0].name}.npz"
+    files.write_arrays(path, {"samples": np.zeros(1)})
+    assert tables.leaked(found) == {}
+    assert tables.leaks(found).iloc[0].tolist() == ["1.00", "–", "–"]
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,27 @@ class Measure:
     """One measure of a cell, by the function of its name in `measures`.
 
     A cell's record says which version of each measure it holds: a new measure is computed alone and
-    added, one with another version again, the rest stays.
+    added, one with another version again, the rest stays. A cell trains the `roles` alone that the
+    measures taken of it need.
     """
 
     version: int = 1
     inputs: str = "images"  # what it is computed from; "arrays" if what is kept for figures will do
+    roles: tuple[str, ...] = ("full",)  # of `ROLES`: the runs whose images it is computed from
 
+
+# A cell's runs: on the full set, on the two that differ in the query, on the full one without it.
+ROLES = ("full", "victim", "ablated", "omitted")  # the last one if the evaluation asks for it
 
 # A record that does not tell a measure's version holds the first one of these.
 ORIGINAL = (
     *("fidelity", "inception", "distances", "membership", "loss_attack", "density_ratios"),
     *("worth", "consistency", "accountant", "samples"),
 )
-MEASURES = {name: Measure() for name in ORIGINAL}
+MEASURES = {name: Measure() for name in ORIGINAL} | {
+    "density_ratios": Measure(roles=ROLES),
+    "accountant": Measure(roles=()),
+}
 
 
 @dataclass(frozen=True)

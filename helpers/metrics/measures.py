@@ -33,11 +33,14 @@ _SPLITS = 10  # of the authors' Inception Score
 
 
 class Synthetic(NamedTuple):
-    """The synthetic images of a cell's runs, one set per role, labels shared."""
+    """The synthetic images of a cell's runs, one set per role, labels shared.
 
-    full: Tensor  # [N, C, S, S] in [0, 1]
-    victim: Tensor
-    ablated: Tensor
+    `None` for a role that the cell does not have, or that no measure taken needs.
+    """
+
+    full: Tensor | None  # [N, C, S, S] in [0, 1]
+    victim: Tensor | None
+    ablated: Tensor | None
     omitted: Tensor | None  # of the run without one of ten images (defect D11)
     labels: Tensor  # int64 [N]
 

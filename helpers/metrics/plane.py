@@ -8,10 +8,12 @@ generator that saw one record with one that did not (Eq. 2). Points, distances: 
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
 from sklearn.manifold import Isomap
 from torch import Tensor
 
@@ -114,10 +116,18 @@ def isomap(images: Tensor, n_neighbors: int = 15, n_components: int = 2) -> Redu
 # The ratio
 
 
-def _neighbour_distances(
-    victim: Array, ablated: Array, query: Array, k: int
-) -> tuple[float, float, int, int, int]:
-    """k-th neighbour distances of the query in both sets, their sizes, and the dimension.
+class _Distances(NamedTuple):
+    """Of each query [M] its k-th neighbour distance in both sets; their sizes, the dimension."""
+
+    victim: np.ndarray
+    ablated: np.ndarray
+    n: int
+    m: int
+    dimension: int
+
+
+def _neighbour_distances(victim: Array, ablated: Array, queries: Array, k: int) -> _Distances:
+    """k-th neighbour distances of queries [M, d] (or one, [d]) in both sets.
 
     Duplicates count as often as they occur: a generator that repeats the query has high density
     there. A distance of 0 would give an infinite ratio, so distances below `RESOLUTION` times the
@@ -125,22 +135,32 @@ def _neighbour_distances(
     """
     victim = check_array(victim, "victim points")
     ablated = check_array(ablated, "ablated points")
-    query = np.asarray(query.detach().cpu() if isinstance(query, Tensor) else query)
-    query = check_array(query.reshape(1, -1), "query")
+    queries = np.asarray(queries.detach().cpu() if isinstance(queries, Tensor) else queries)
+    queries = check_array(np.atleast_2d(queries), "query")
     check_same_width(victim, ablated, "victim and ablated points")
-    check_same_width(victim, query, "points and query")
+    check_same_width(victim, queries, "points and query")
     smallest = min(len(victim), len(ablated))
     if not 1 <= k <= smallest:
         raise ValueError(f"k={k}; it must be between 1 and the size of the smaller set, {smallest}")
-    pooled = np.concatenate([victim, ablated, query])
-    spread = math.sqrt(pooled.var(axis=0).sum())
-    floor = RESOLUTION * spread if spread > 0 else 1.0  # all points equal: both distances equal
+    pooled = np.concatenate([victim, ablated])
+    apart = np.square(queries - pooled.mean(axis=0)).sum(axis=1) / (len(pooled) + 1)
+    variance = (pooled.var(axis=0).sum() + apart) * len(pooled) / (len(pooled) + 1)
+    # Where all points are equal, both distances are.
+    floor = np.where(variance > 0, RESOLUTION * np.sqrt(variance), 1.0)
 
-    def kth(points: np.ndarray) -> float:
-        distances = np.linalg.norm(points - query, axis=1)
-        return max(float(np.partition(distances, k - 1)[k - 1]), floor)
+    def kth(points: np.ndarray) -> np.ndarray:
+        distances = np.partition(cdist(queries, points), k - 1, axis=1)
+        return np.maximum(distances[:, k - 1], floor)
 
-    return kth(victim), kth(ablated), len(victim), len(ablated), victim.shape[1]
+    return _Distances(kth(victim), kth(ablated), len(victim), len(ablated), victim.shape[1])
+
+
+def log_density_ratios(
+    victim_points: Array, ablated_points: Array, queries: Array, k: int = 20
+) -> np.ndarray:
+    """ln p_victim - ln p_ablated at each of the queries [M, d], as `log_density_ratio`: [M]."""
+    near = _neighbour_distances(victim_points, ablated_points, queries, k)
+    return near.dimension * np.log(near.ablated / near.victim) + math.log(near.m / near.n)
 
 
 def log_density_ratio(
@@ -154,8 +174,7 @@ def log_density_ratio(
     densities are smooth. Bounded for duplicates and zero distances, see `_neighbour_distances`.
     Raises `ValueError` for k outside 1..min(N, M), NaN, or unequal dimensions.
     """
-    victim, ablated, n, m, dimension = _neighbour_distances(victim_points, ablated_points, query, k)
-    return dimension * math.log(ablated / victim) + math.log(m / n)
+    return float(log_density_ratios(victim_points, ablated_points, query, k).item())
 
 
 def epsilon_hat(victim_points: Array, ablated_points: Array, query: Array, k: int = 20) -> float:
@@ -171,8 +190,8 @@ def epsilon_hat_paper(
     victim_points: Array, ablated_points: Array, query: Array, k: int = 5
 ) -> float:
     """The authors' form, |ln(r_ablated / r_victim)|: without the dimension factor (D9)."""
-    victim, ablated, *_ = _neighbour_distances(victim_points, ablated_points, query, k)
-    return abs(math.log(ablated / victim))
+    near = _neighbour_distances(victim_points, ablated_points, query, k)
+    return abs(math.log(near.ablated.item() / near.victim.item()))
 
 
 def log_density_ratio_interval(
@@ -188,7 +207,7 @@ def log_density_ratio_interval(
     """The log density ratio with a percentile bootstrap interval over the synthetic images.
 
     Covers the randomness of sampling from two given generators; not that of training them, which
-    takes several seeds or `null_log_density_ratios`.
+    takes several seeds.
     """
     value = log_density_ratio(victim_points, ablated_points, query, k)
     values = []
@@ -203,27 +222,20 @@ def log_density_ratio_interval(
     return Interval(value, float(low), float(high), min(map(len, groups)))
 
 
-def null_log_density_ratios(
-    ablated_points: Sequence[Array], queries: Sequence[Array], k: int = 20
-) -> np.ndarray:
-    """Log density ratios between runs that did not see the query: what no leak looks like (D10).
+def leak_p_value(
+    victim_points: Array, ablated_points: Array, query: Array, public_points: Array, k: int = 20
+) -> float:
+    """How surprising the ratio at the query is if nothing leaks: its rank among public images.
 
-    `ablated_points`: one set [N, d] per seed, all on the same map; `queries`: that seed's query.
-    Each run's query is held against every other run's set, so S seeds give S (S - 1) values,
-    signed. The other run also had other images and noise, which a victim and its own ablated run
-    share: the null is wider than theirs, so a leak that stands out of it is one.
+    `public_points` [P, d]: public images of the query's class on the same map, drawn as the query
+    was and seen by no generator. If the victim's run has taken nothing from the query but what the
+    class has in common, the query is one of P + 1 images in no particular order, and the share of
+    them whose ratio is at least the query's, itself among them, is at most p with a chance of p: a
+    permutation test, whatever the two densities are. One-sided: a generator that has learned a
+    record puts more images near it, so a leak raises the ratio. At least 1 / (P + 1).
     """
-    if len(ablated_points) != len(queries) or len(queries) < 2:
-        raise ValueError(
-            f"{len(ablated_points)} sets and {len(queries)} queries; one of each is needed for "
-            "two or more seeds"
-        )
-    runs = range(len(queries))
-    return np.array(
-        [
-            log_density_ratio(ablated_points[i], ablated_points[j], queries[i], k)
-            for i in runs
-            for j in runs
-            if i != j
-        ]
-    )
+    public_points = check_array(public_points, "public points")
+    query = np.asarray(query, float).reshape(1, -1)
+    places = np.concatenate([query, public_points])
+    at_query, *others = log_density_ratios(victim_points, ablated_points, places, k)
+    return float((1 + (np.array(others) >= at_query).sum()) / len(places))

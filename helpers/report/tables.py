@@ -2,18 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import combine_pvalues
 
 from ..metrics.records import record
 from ..metrics.statistics import Interval, mean_interval
+from ..study import store
+from ..study.cell import Cell
 from ..study.results import Results
-from .style import level, number, ordered, text, with_level
-
-_NULL_SEEDS = 3  # fewer make no null to hold a leak against
+from .style import number, ordered, text, with_level
 
 
 def intervals(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -38,11 +39,16 @@ def extent(results: Results) -> pd.DataFrame:
         rows[model] = {
             "seeds": len({cell.seed for cell in cells}),
             "levels": len({(cell.arm, cell.sigma) for cell in cells}),
-            "trainings": sum(0 if cell.is_reference else len(cell.roles) for cell in cells),
+            "trainings": sum(_trainings(cell, about[cell.name]) for cell in cells),
             "core-hours": round(sum(about[cell.name]["core_seconds"] for cell in cells) / 3600, 1),
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     return table.sort_index(key=_by_model)
+
+
+def _trainings(cell: Cell, about: Mapping) -> int:
+    """How many trainings the measures took that its provenance says it holds."""
+    return 0 if cell.is_reference else len(cell.roles_for(store.held(about)))
 
 
 def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
@@ -86,51 +92,53 @@ def _by_model(column: pd.Series | pd.Index) -> pd.Series | pd.Index:
 
 
 def leaks(results: Results, variant: str = "") -> pd.DataFrame:
-    """The log density ratio at the query beside what it is between runs that never saw it (D10).
+    """The log density ratio at the query, and how surprising it is if nothing leaks (D10).
 
-    One row per model and level: the mean ratio over seeds, the largest size of the null (pairs of
-    ablated runs of different seeds), and how many seeds lie beyond it. `variant` "one_of_ten" is
-    the second neighbour variant (D11). Needs three seeds of a level, else it shows "–": two have
-    a single pair of runs, which may happen to lie close together.
+    One row per model and level: the mean ratio over seeds, each seed's p value, the rank of its
+    ratio among those at public images of the query's class (`plane.leak_p_value`), and the one of
+    all seeds together. `variant` "one_of_ten" is the second neighbour variant (D11). "–" where
+    the points of a run are not kept.
     """
-    index = intervals(results.frame, _ratio(variant)).set_index(["model", "level"]).index
     means, found, rows = _intervals(results.frame, _ratio(variant)), leaked(results, variant), []
-    for key in index:
+    for key in (index := pd.MultiIndex.from_tuples(means, names=["model", "level"])):
         leak = found.get(key)
-        null = (f"{leak.largest:.2f}", f"{leak.beyond} of {leak.n}") if leak else ("–", "–")
-        rows.append((_shown(means[key], 2), *null))
-    columns = ["log density ratio", "largest without a leak", "seeds beyond it"]
+        seeds = ", ".join(f"{p:.2f}" for p in leak.seeds) if leak else "–"
+        rows.append((_shown(means[key], 2), seeds, f"{leak.p:.4f}" if leak else "–"))
+    columns = ["log density ratio", "p of each seed", "p of all"]
     table = pd.DataFrame(rows, index=index, columns=columns)
     return table.sort_index(level="model", key=_by_model, sort_remaining=False, kind="stable")
 
 
 class Leak(NamedTuple):
-    """Of a model and level: the largest size of the null, how many of n seeds lie beyond it."""
+    """What the test of a leak says of a model and level."""
 
-    largest: float
-    beyond: int
-    n: int
+    seeds: tuple[float, ...]  # p value of each
+    p: float  # of all of them together, by Fisher's method
 
 
 def leaked(results: Results, variant: str = "") -> dict[tuple[str, str], Leak]:
-    """What `leaks` shows, of every model and level that has a null."""
+    """What `leaks` shows, of every model and level whose points are kept."""
     from ..metrics import plane  # takes PyTorch, which other tables do not
 
-    without = "omitted" if variant else "ablated"
-    ratios, found = results.frame[results.frame["metric"] == _ratio(variant)], {}
-    for key, group in with_level(ratios).groupby(["model", "level"], observed=True):
-        cells = [c for c in results.cells if (c.model, level(c.arm, c.sigma)) == key]
-        if len(cells) < _NULL_SEEDS:
+    saw, saw_not = ("full", "omitted") if variant else ("victim", "ablated")
+    public, found = query_class(results), {}
+    for cell in results.cells:
+        arrays = results.arrays(cell)
+        if f"points_{saw_not}" not in arrays:
             continue
-        arrays = [results.arrays(cell) for cell in cells]
-        null = plane.null_log_density_ratios(
-            [a[f"points_{without}"] for a in arrays],
-            [a["points_query"] for a in arrays],
-            cells[0].evaluation.neighbors,
-        )
-        largest = float(np.abs(null).max())
-        found[key] = Leak(largest, int((group["value"].abs() > largest).sum()), len(cells))
-    return found
+        points = (arrays[f"points_{name}"] for name in (saw, saw_not, "query"))
+        p = plane.leak_p_value(*points, public, cell.evaluation.neighbors)
+        found.setdefault((cell.model, cell.level), []).append(p)
+    return {
+        key: Leak(tuple(values), float(combine_pvalues(values).pvalue))
+        for key, values in found.items()
+    }
+
+
+def query_class(results: Results) -> np.ndarray:
+    """The public images of the query's class on the plane, [P, 2]."""
+    reference = results.reference()
+    return reference["points"][reference["labels"] == reference["query_class"]]
 
 
 def _ratio(variant: str) -> str:

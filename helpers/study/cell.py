@@ -7,11 +7,19 @@ unit of parallel work, a role the unit of resumption. Nothing here needs PyTorch
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..data import files
-from ..metrics.evaluation import DELTAS, MEASURED, PRIVATE_PER_CLASS, Evaluation, evaluation
+from ..metrics.evaluation import (
+    DELTAS,
+    MEASURED,
+    MEASURES,
+    PRIVATE_PER_CLASS,
+    ROLES,
+    Evaluation,
+    evaluation,
+)
 from ..models import families
 from ..models.families import REFERENCES, Preset
 from ..randomness import check_seed
@@ -22,7 +30,6 @@ MODELS = ("vae", "gan", "ddpm")
 LEVELS = ("sgd", "clipped", 0.1, 0.2, 0.3, 0.4)  # of noise
 SEEDS = (0, 1, 2)
 
-ROLES = ("full", "victim", "ablated", "omitted")  # the last one if the evaluation asks for it
 NO_ARM = "none"  # of the reference generators, which are not trained
 VERSION = 1  # raise when training changes its meaning: trained cells are then trained again
 
@@ -80,6 +87,11 @@ class Cell:
     def roles(self) -> tuple[str, ...]:
         """What the cell trains, or draws, and measures."""
         return ROLES if self.evaluation.one_of_ten else ROLES[:-1]
+
+    def roles_for(self, measures: Iterable[str]) -> tuple[str, ...]:
+        """Those of its roles that these measures need."""
+        needed = {role for name in measures for role in MEASURES[name].roles}
+        return tuple(role for role in self.roles if role in needed)
 
     @property
     def preset(self) -> Preset | None:

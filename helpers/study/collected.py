@@ -49,12 +49,15 @@ class Collected:
         return self.table.with_suffix("") / f"{cell.name}.npz"
 
     def record(self, cell: Cell) -> dict[str, Any] | None:
-        """What is kept of a cell: its times and `metrics`, if they are of the present presets."""
+        """What is kept of a cell: its times and `metrics`, if they are of the present presets.
+
+        Metrics of a measure that has another version by now are left out.
+        """
         metrics = self.rows.get(astuple(cell))
         about = self.provenance["cells"].get(cell.name) if metrics else None
         if about is None or about["key"] != cell.measurement_key(self.checksum):
             return None
-        return {**about, "metrics": dict(metrics)}
+        return {**about, "metrics": store.current({**about, "metrics": metrics})}
 
     def records(self) -> dict[Cell, dict[str, Any]]:
         """All cells of the present presets, with their records."""

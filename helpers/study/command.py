@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..data import assets, datasets, files
+from ..metrics.evaluation import MEASURES
 from ..models.families import FAMILIES, REFERENCES, VARIANTS
 from ..models.presets import SCALES
 from . import collected, status
@@ -55,6 +56,15 @@ def add(commands: Any, exit_codes: str) -> None:
         "--recompute",
         action="store_true",
         help="compute those cells too that are collected in data/results but not in the store",
+    )
+    how.add_argument(
+        "--measures",
+        nargs="+",
+        default=[],
+        choices=list(MEASURES),
+        metavar="MEASURE",
+        help="take these alone, of collected cells too that lack them, and train only what they "
+        f"need; what else a cell holds stays. Default: all of {', '.join(MEASURES)}",
     )
     ask = command.add_argument_group("only ask")
     only = ask.add_mutually_exclusive_group()
@@ -123,16 +133,16 @@ def _answer(arguments: argparse.Namespace) -> int:
     found = _images(arguments, fetch=False)
     standings = _standings(cells, found, arguments)
     if arguments.status:
-        print((_status_json if arguments.json else _status)(standings, found))
+        print((_status_json if arguments.json else _status)(standings, found, arguments.measures))
         return 0
     if arguments.dry_run:
         wanted = [each for each in standings if _wanted(each, arguments)]
-        print((_dry_run_json if arguments.json else _dry_run)(wanted, found))
+        print((_dry_run_json if arguments.json else _dry_run)(wanted, found, arguments.measures))
         return 0
     if any(_wanted(each, arguments) for each in standings):
         found = _images(arguments, fetch=True)
         standings = _standings(cells, found, arguments)
-    in_store = status.standings(cells, found)
+    in_store = status.standings(cells, found, arguments.measures)
     if any(_wanted(each, arguments) for each in standings) or not status.is_collected(
         in_store, found
     ):
@@ -165,8 +175,10 @@ def _images(arguments: argparse.Namespace, *, fetch: bool) -> dict[str, Images]:
 def _standings(
     cells: Sequence[Cell], found: Mapping[str, Images], arguments: argparse.Namespace
 ) -> list[Standing]:
-    in_store = status.standings(cells, found)
-    return in_store if arguments.recompute else status.with_collected(in_store, found)
+    in_store = status.standings(cells, found, arguments.measures)
+    if arguments.recompute:
+        return in_store
+    return status.with_collected(in_store, found, arguments.measures)
 
 
 def _wanted(standing: Standing, arguments: argparse.Namespace) -> bool:
@@ -189,6 +201,7 @@ def _compute(
         workers=arguments.workers,
         scheduler=arguments.scheduler,
         device=arguments.device,
+        measures=arguments.measures,
         retry_failed=arguments.retry_failed,
         progress=True,
     ):
@@ -231,7 +244,9 @@ def _report(
 # Status
 
 
-def _status(standings: Sequence[Standing], found: Mapping[str, Images]) -> str:
+def _status(
+    standings: Sequence[Standing], found: Mapping[str, Images], measures: Sequence[str]
+) -> str:
     """The images; a line per data set, model and level; what runs, what failed, the time left."""
     lines = [("dataset", "model", "level", *STATES, "roles kept")]
     groups: dict[tuple[str, ...], list[Standing]] = {}
@@ -251,7 +266,8 @@ def _status(standings: Sequence[Standing], found: Mapping[str, Images]) -> str:
         if each.detail not in ("", "collected")
     ]
     about = [f"images of {images}" for images in found.values()]
-    return "\n".join([*about, aligned(lines, numbers_from=3), *details, _time_left(standings)])
+    left = _time_left(standings, measures)
+    return "\n".join([*about, aligned(lines, numbers_from=3), *details, left])
 
 
 def aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
@@ -268,8 +284,8 @@ def aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
     return "\n".join(line.rstrip() for line in padded)
 
 
-def _time_left(standings: Iterable[Standing]) -> str:
-    left = status.remaining(standings)
+def _time_left(standings: Iterable[Standing], measures: Sequence[str]) -> str:
+    left = status.remaining(standings, measures)
     text = f"about {_duration(left.core_seconds)} of core time left"
     if left.unknown:
         text += f", and more for {', '.join(left.unknown)}: none is finished to estimate it from"
@@ -282,7 +298,9 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _status_json(standings: Sequence[Standing], found: Mapping[str, Images]) -> str:
+def _status_json(
+    standings: Sequence[Standing], found: Mapping[str, Images], measures: Sequence[str]
+) -> str:
     cells = [
         {
             "dataset": each.cell.dataset,
@@ -298,11 +316,13 @@ def _status_json(standings: Sequence[Standing], found: Mapping[str, Images]) -> 
     ]
     counts = Counter(each.state for each in standings)
     content = {"cells": cells, "counts": {state: counts[state] for state in STATES}}
-    return json.dumps(content | _left_json(standings, found), indent=2)
+    return json.dumps(content | _left_json(standings, found, measures), indent=2)
 
 
-def _left_json(standings: Iterable[Standing], found: Mapping[str, Images]) -> dict[str, Any]:
-    left = status.remaining(standings)
+def _left_json(
+    standings: Iterable[Standing], found: Mapping[str, Images], measures: Sequence[str]
+) -> dict[str, Any]:
+    left = status.remaining(standings, measures)
     return {
         "images": [images._asdict() for images in found.values()],
         "core_seconds_left": round(left.core_seconds, 1),
@@ -310,12 +330,17 @@ def _left_json(standings: Iterable[Standing], found: Mapping[str, Images]) -> di
     }
 
 
-def _dry_run(wanted: Sequence[Standing], found: Mapping[str, Images]) -> str:
+def _dry_run(
+    wanted: Sequence[Standing], found: Mapping[str, Images], measures: Sequence[str]
+) -> str:
     names = [each.cell.full_name for each in wanted]
     about = [f"images of {images}" for images in found.values()]
-    return "\n".join([*about, *names, f"{len(names)} cells to compute; {_time_left(wanted)}"])
+    left = _time_left(wanted, measures)
+    return "\n".join([*about, *names, f"{len(names)} cells to compute; {left}"])
 
 
-def _dry_run_json(wanted: Sequence[Standing], found: Mapping[str, Images]) -> str:
+def _dry_run_json(
+    wanted: Sequence[Standing], found: Mapping[str, Images], measures: Sequence[str]
+) -> str:
     names = [each.cell.full_name for each in wanted]
-    return json.dumps({"cells": names} | _left_json(wanted, found), indent=2)
+    return json.dumps({"cells": names} | _left_json(wanted, found, measures), indent=2)

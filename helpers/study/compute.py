@@ -1,6 +1,7 @@
 """Computing one cell: train what is missing of it, measure what is missing, keep both."""
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -12,66 +13,73 @@ from ..data.datasets import Dataset
 from ..data.draws import Neighbours, Sample
 from ..data.sources import from_bytes, to_bytes
 from ..metrics import attacks, measures
-from ..metrics.evaluation import EVALUATIONS, MEASURES, PRIVATE_PER_CLASS, Evaluation
+from ..metrics.evaluation import EVALUATIONS, PRIVATE_PER_CLASS, ROLES, Evaluation
 from ..metrics.measures import Measured, Subject
-from ..metrics.records import METRICS
 from ..models import networks, references
 from ..models.interface import Generative
 from ..randomness import generator as stream
 from ..training import devices, fit
 from . import host, store
-from .cell import ROLES, Cell
+from .cell import Cell
 
 
-def run_cell(cell: Cell, *, device: str = "auto") -> dict[str, Any]:
+def run_cell(cell: Cell, *, device: str = "auto", measures: Collection[str] = ()) -> dict[str, Any]:
     """The cell's record, computed as far as the store lacks it: on one thread, and trainings on
-    `device` (see `devices.resolve`).
+    `device` (see `devices.resolve`); of the `measures` that are named, or of all if none are.
 
     A record has `metrics` (name -> number), `key`, and how long it took: `core_seconds`, of
     which `training_core_seconds`, and `images_per_second` of the sampler.
     """
     dataset = datasets.load(cell.dataset)
     record = store.record(cell, dataset.checksum)
-    if record is not None and not store.lacking(record):
+    names = store.lacking(record or _NOTHING, measures)
+    if record is not None and not names:
         return record
     with host.one_thread():
-        return _compute(cell, dataset, devices.resolve(device), record)
+        return _compute(cell, dataset, devices.resolve(device), record or _NOTHING, names)
+
+
+# The record of a cell of which nothing is measured.
+_NOTHING = {
+    "metrics": {},
+    "measures": store.versions(()),
+    "core_seconds": 0.0,
+    "training_core_seconds": 0.0,
+    "images_per_second": 0.0,
+}
 
 
 def _compute(
-    cell: Cell, dataset: Dataset, device: torch.device, old: dict[str, Any] | None
+    cell: Cell, dataset: Dataset, device: torch.device, old: dict[str, Any], names: list[str]
 ) -> dict[str, Any]:
-    """The cell's new record: what is in the `old` one stays, unless a measure has changed."""
-    place = store.folder(cell, dataset.checksum)
-    names = list(MEASURES) if old is None else store.lacking(old)
-    sets = _neighbours(cell, dataset)
-    runs = {role: run_role(cell, dataset, sets, role, device) for role in cell.roles}
-    training_seconds = sum(float(run["core_seconds"]) for run in runs.values())
+    """The cell's new record: the measures `names`, and what the `old` one holds of others."""
+    place, sets = store.folder(cell, dataset.checksum), _neighbours(cell, dataset)
+    needed = cell.roles_for(names)
+    runs = {role: run_role(cell, dataset, sets, role, device) for role in needed}
+    others = [files.read_arrays(place / f"{role}.npz") for role in cell.roles if role not in needed]
+    trained = [*runs.values(), *(run for run in others if run is not None)]
+    training_seconds = sum(float(run["core_seconds"]) for run in trained)
     began = time.process_time()
-    kept = {} if old is None else files.read_arrays(place / "arrays.npz") or {}
-    measured = measures.take(names, _subject(cell, dataset, sets, runs, kept))
+    kept = files.read_arrays(place / "arrays.npz") if store.held(old) else None
+    measured = measures.take(names, _subject(cell, dataset, sets, runs, kept or {}))
     measuring_seconds = time.process_time() - began
-    history = {k: v for k, v in runs["full"].items() if k.startswith("history/")}
-    files.write_arrays(place / "arrays.npz", kept | measured.arrays | history)
-    before = 0.0 if old is None else old["core_seconds"] - old["training_core_seconds"]
+    full = runs.get("full", {})
+    history = {k: v for k, v in full.items() if k.startswith("history/")}
+    files.write_arrays(place / "arrays.npz", (kept or {}) | measured.arrays | history)
+    before = old["core_seconds"] - old["training_core_seconds"]
+    speed = float(full.get("images_per_second", old["images_per_second"]))
     record = {
         "arrays": files.file_hash(place / "arrays.npz"),
         "key": cell.measurement_key(dataset.checksum),
-        "metrics": _kept_metrics(old, names) | measured.metrics,
+        "metrics": store.without(store.current(old), names) | measured.metrics,
         "core_seconds": round(training_seconds + before + measuring_seconds, 1),
         "training_core_seconds": round(training_seconds, 1),
-        "images_per_second": round(float(runs["full"].get("images_per_second", 0.0)), 1),
+        "images_per_second": round(speed, 1),
     }
-    if versions := store.versions():
+    if versions := store.versions([*store.held(old), *names]):
         record["measures"] = versions
     files.write_json(place / "metrics.json", record)
     return record
-
-
-def _kept_metrics(old: dict[str, Any] | None, again: list[str]) -> dict[str, float]:
-    """The metrics of the old record that are not of the measures taken again."""
-    kept = {} if old is None else old["metrics"]
-    return {n: v for n, v in kept.items() if n not in METRICS or METRICS[n].measure not in again}
 
 
 def full_run(cell: Cell, *, device: str = "auto") -> tuple[dict[str, np.ndarray], Neighbours]:
@@ -201,7 +209,7 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
     """What the cell's measures are taken of."""
     synthetic = measures.Synthetic(
         **{role: from_bytes(runs[role]["images"]) if role in runs else None for role in ROLES},
-        labels=torch.from_numpy(runs["full"]["labels"]),
+        labels=_asked(cell, dataset),
     )
     how = {"evaluation": evaluation(cell, dataset), "seed": cell.seed, "arrays": kept}
     if cell.is_reference:

@@ -11,7 +11,7 @@ import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -58,6 +58,7 @@ def outcomes(
     workers: int = 1,
     scheduler: str | None = None,
     device: str = "auto",
+    measures: Collection[str] = (),
     retry_failed: bool = False,
     progress: bool | None = None,
 ) -> Iterator[Outcome]:
@@ -66,6 +67,7 @@ def outcomes(
     - `workers`: processes on this machine; 1 computes in this one.
     - `scheduler`: address of a Dask scheduler whose workers compute instead, e.g. tcp://host:8786.
     - `device`: where trainings run, see `devices.resolve`.
+    - `measures`: those to be taken, and what they need trained; all if none are named.
     - `retry_failed`: compute those too that would fail again: the others that failed (of a full
       disk, a lack of memory or of a network) are tried again in any case, and all are after a
       change of the program.
@@ -76,17 +78,17 @@ def outcomes(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1")
-    wanted, skipped = _select(cells, retry_failed)
+    wanted, skipped = _select(cells, retry_failed, measures)
     yield from skipped
     if not wanted:
         return
     if scheduler is not None:
-        compute = partial(_on_cluster, address=scheduler, device=device)
+        compute = partial(_on_cluster, address=scheduler, device=device, measures=measures)
     else:
         from ..training import devices
 
         devices.resolve(device)
-        compute = partial(_on_this_machine, workers=workers, device=device)
+        compute = partial(_on_this_machine, workers=workers, device=device, measures=measures)
     hidden = None if progress is None else not progress
     with tqdm(total=len(wanted), unit="cell", disable=hidden) as bar:
         for outcome in _settled(wanted, compute):
@@ -96,14 +98,16 @@ def outcomes(
             yield outcome
 
 
-def _select(cells: Iterable[Cell], retry_failed: bool) -> tuple[list[Cell], list[Outcome]]:
+def _select(
+    cells: Iterable[Cell], retry_failed: bool, measures: Collection[str]
+) -> tuple[list[Cell], list[Outcome]]:
     """The cells to compute, and those that failed before and are left alone."""
     wanted, skipped = [], []
     for cell in cells:
         checksum = _checksum(cell)
         if (store.folder(cell, checksum) / "metrics.json").exists():
             store.record(cell, checksum)  # warns of what is damaged
-        now = status.standing(cell, checksum)
+        now = status.standing(cell, checksum, measures)
         if now.lasting and not retry_failed:
             cause = f"{now.detail} (not tried again without --retry-failed)"
             skipped.append(Outcome(cell, "skipped", cause))
@@ -148,12 +152,14 @@ def _await(cells: list[Cell]) -> None:
 # On this machine
 
 
-def _on_this_machine(cells: list[Cell], workers: int, device: str) -> Iterator[Outcome]:
+def _on_this_machine(
+    cells: list[Cell], workers: int, device: str, measures: Collection[str]
+) -> Iterator[Outcome]:
     """In this process, or in loky's; a cell whose process dies again and again has failed."""
     left, crashes = list(cells), Counter()
     while left:
         jobs = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(
-            delayed(attempt)(cell, os.getpid(), device) for cell in list(left)
+            delayed(attempt)(cell, os.getpid(), device, measures) for cell in list(left)
         )
         try:
             with closing(jobs):
@@ -189,7 +195,9 @@ def _crash(cell: Cell, reason: str) -> Outcome:
 # On a cluster
 
 
-def _on_cluster(cells: list[Cell], address: str, device: str) -> Iterator[Outcome]:
+def _on_cluster(
+    cells: list[Cell], address: str, device: str, measures: Collection[str]
+) -> Iterator[Outcome]:
     """On the workers of a Dask scheduler.
 
     Through Dask's own client: joblib's Dask backend waits for ever on a cell that Dask has given up
@@ -205,6 +213,7 @@ def _on_cluster(cells: list[Cell], address: str, device: str) -> Iterator[Outcom
                 cell,
                 folders,
                 device,
+                measures,
                 pure=False,
                 key=f"{cell.name}-{uuid.uuid4().hex}",
             ): cell
@@ -214,7 +223,7 @@ def _on_cluster(cells: list[Cell], address: str, device: str) -> Iterator[Outcom
         for future, result in ends:
             cell = futures[future]
             if future.status == "finished":
-                yield _seen(result)
+                yield _seen(result, measures)
             else:
                 reason = result[1] if isinstance(result, tuple) else result
                 yield _lost(cell, f"{type(reason).__name__}: {reason}")
@@ -228,13 +237,13 @@ def _lost(cell: Cell, reason: str) -> Outcome:
     return Outcome(cell, "failed", cause)
 
 
-def _seen(outcome: Outcome) -> Outcome:
+def _seen(outcome: Outcome, measures: Collection[str]) -> Outcome:
     """The outcome, if this machine sees what the worker says it has kept."""
     if outcome.state != "done":
         return outcome
     checksum = _checksum(outcome.cell)
     for _ in range(_VISIBLE_SECONDS):
-        if status.standing(outcome.cell, checksum).state == "done":
+        if status.standing(outcome.cell, checksum, measures).state == "done":
             return outcome
         time.sleep(1)
     place = store.folder(outcome.cell, checksum)
@@ -301,7 +310,9 @@ def _check_workers(client: Any, address: str) -> None:
         )
 
 
-def _remote_attempt(cell: Cell, folders: dict[str, str | None], device: str) -> Outcome:
+def _remote_attempt(
+    cell: Cell, folders: dict[str, str | None], device: str, measures: Collection[str]
+) -> Outcome:
     """`attempt` on another machine, in the folders of the one that asks for it."""
     for name, folder in folders.items():
         if folder and not Path(folder).is_dir():
@@ -312,4 +323,4 @@ def _remote_attempt(cell: Cell, folders: dict[str, str | None], device: str) -> 
             os.environ[name] = folder
         else:
             os.environ.pop(name, None)
-    return attempt(cell, None, device)
+    return attempt(cell, None, device, measures)

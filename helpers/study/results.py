@@ -136,15 +136,17 @@ def _with_measures(path: Path, cell: Cell, record: dict, names: list[str]) -> di
     arrays = _required(path)
     measured = compute.of_arrays(cell, names, arrays)
     files.write_arrays(path, arrays | measured.arrays)
-    held = record.get("measures", {}) | {name: MEASURES[name].version for name in names}
-    return record | {"metrics": record["metrics"] | measured.metrics, "measures": held}
+    metrics = record["metrics"] | measured.metrics
+    return record | {"metrics": metrics, "measures": store.versions([*store.held(record), *names])}
 
 
 def _results(kept: Collected, cells: Iterable[Cell]) -> Results:
+    """Of the measures' present versions; a metric of another one is absent."""
+    records = kept.records()
     rows = [
         (*astuple(cell), metric, float(f"{value:.6g}"))
         for cell in sorted(set(cells))
-        for metric, value in sorted(kept.rows[astuple(cell)].items())
+        for metric, value in sorted(records[cell]["metrics"].items())
     ]
     frame = pd.DataFrame(rows, columns=collected.COLUMNS)
     return Results(sorted(set(cells)), frame, kept.provenance, kept.table.with_suffix(""))
@@ -153,7 +155,8 @@ def _results(kept: Collected, cells: Iterable[Cell]) -> Results:
 def collect(cells: Iterable[Cell]) -> Collected:
     """Bring the done ones of `cells` into the collected files of their images.
 
-    What is there of other cells stays. Collecting the same store again gives the same bytes.
+    What is there of other cells stays, and of a cell that holds some measures alone the others that
+    are there. Collecting the same store again gives the same bytes.
     """
     cells = list(cells)
     name, scale = _one_dataset(cells)
@@ -164,12 +167,24 @@ def collect(cells: Iterable[Cell]) -> Collected:
         record = store.record(cell, images.checksum)
         arrays = store.arrays(cell, images.checksum)
         if record is not None and arrays is not None:
+            there = kept.record(cell) if store.lacking(record) else None
+            if there is not None:
+                record = _joined(there, record)
+                before = _required(kept.arrays_path(cell))
+                arrays = before | {k: v for k, v in arrays.items() if not k.startswith("history/")}
             records[cell] = record
             files.write_arrays(kept.arrays_path(cell), arrays)
     if records:
         _keep_reference(kept, name, scale)
         collected.write(kept, records, _about(name, images.source))
     return collected.read(root, name, images.checksum)
+
+
+def _joined(there: dict, record: dict) -> dict:
+    """The collected record of a whole cell with the measures that the new one holds."""
+    again = store.held(record)
+    metrics = store.without(there["metrics"], again) | store.current(record)
+    return there | {"metrics": metrics, "measures": store.versions([*store.held(there), *again])}
 
 
 def _one_dataset(cells: Sequence[Cell]) -> tuple[str, str]:

@@ -7,12 +7,13 @@ computes no cell.
 import functools
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data import datasets, files
+from ..metrics.evaluation import MEASURES
 from . import collected, store
 from .cell import Cell
 
@@ -28,7 +29,7 @@ class Standing:
     detail: str = ""  # why it failed, where it runs, or what a collected record lacks
     roles: tuple[str, ...] = ()  # trainings that are finished
     lasting: bool = False  # of a failure: it would fail again
-    record: dict[str, Any] | None = None  # of a cell that is done
+    record: dict[str, Any] | None = None  # of what is measured, all of it in a cell that is done
 
 
 class Images(NamedTuple):
@@ -69,23 +70,28 @@ def images(name: str, scale: str, *, fetch: bool = False) -> Images:
 # Standings
 
 
-def standings(cells: Iterable[Cell], found: Mapping[str, Images]) -> list[Standing]:
-    """How far the cells are in the store, on the images of their data sets."""
+def standings(
+    cells: Iterable[Cell], found: Mapping[str, Images], measures: Collection[str] = ()
+) -> list[Standing]:
+    """How far the cells are in the store, on the images of their data sets; see `standing`."""
     checksums = {name: images.checksum for name, images in found.items()}
     return [
-        standing(cell, checksums[cell.dataset])
+        standing(cell, checksums[cell.dataset], measures)
         if checksums[cell.dataset]
         else Standing(cell, "missing")
         for cell in cells
     ]
 
 
-def standing(cell: Cell, checksum: str) -> Standing:
-    """How far the cell is, from the files in its folder. Damaged ones count as missing."""
+def standing(cell: Cell, checksum: str, measures: Collection[str] = ()) -> Standing:
+    """How far the cell is, from the files in its folder. Damaged ones count as missing.
+
+    It is done with the `measures` that are named, or with all if none are.
+    """
     place, key = store.folder(cell, checksum), cell.measurement_key(checksum)
     record = _json(place / "metrics.json")
     whole = record.get("key") == key and _whole(place / "arrays.npz", record.get("arrays"))
-    if whole and not store.lacking(record):
+    if whole and not store.lacking(record, measures):
         return Standing(cell, "done", roles=cell.roles, record=record)
     roles = tuple(role for role in cell.roles if (place / f"{role}.npz").exists())
     if alive := [beat for beat in store.heartbeats(place) if beat.alive]:
@@ -94,20 +100,22 @@ def standing(cell: Cell, checksum: str) -> Standing:
     if failure.get("key") == key:
         lasting = bool(failure.get("lasting")) and failure.get("program") == store.program()
         return Standing(cell, "failed", str(failure.get("cause")), roles, lasting)
-    lacks = f"lacks {', '.join(store.lacking(record))}" if whole else ""
-    return Standing(cell, "missing", lacks, roles)
+    lacks = f"lacks {', '.join(store.lacking(record, measures))}" if whole else ""
+    return Standing(cell, "missing", lacks, roles, record=record if whole else None)
 
 
-def with_collected(standings: Iterable[Standing], found: Mapping[str, Images]) -> list[Standing]:
+def with_collected(
+    standings: Iterable[Standing], found: Mapping[str, Images], measures: Collection[str] = ()
+) -> list[Standing]:
     """The standings, where a cell counts as done too if its results are collected and current.
 
     Committed results outlive the store; those of the small scales are a part of it and prove
-    nothing without it.
+    nothing without it. A collected cell that lacks measures is done unless they are named.
     """
-    return [_collected(each, found[each.cell.dataset]) for each in standings]
+    return [_collected(each, found[each.cell.dataset], measures) for each in standings]
 
 
-def _collected(each: Standing, images: Images) -> Standing:
+def _collected(each: Standing, images: Images, measures: Collection[str]) -> Standing:
     cell, root = each.cell, collected.root(each.cell.scale)
     if each.state in ("done", "running") or root.is_relative_to(store.runs_root()):
         return each
@@ -115,8 +123,12 @@ def _collected(each: Standing, images: Images) -> Standing:
     record = kept.record(cell)
     if record is None or not kept.arrays_path(cell).is_file():
         return each
-    lacks = ", ".join(store.lacking(record))
-    detail = f"collected; lacks {lacks}: its images are not kept" if lacks else "collected"
+    lacks, detail = ", ".join(store.lacking(record)), "collected"
+    if measures and store.lacking(record, measures):
+        detail = each.detail or f"collected; lacks {lacks}"
+        return replace(each, detail=detail, record=each.record or record)
+    if lacks:
+        detail += f"; lacks {lacks}: its images are not kept, --measures trains it again"
     return Standing(cell, "done", detail, cell.roles, record=record)
 
 
@@ -127,10 +139,11 @@ def is_collected(standings: Sequence[Standing], found: Mapping[str, Images]) -> 
             continue
         root = collected.root(each.cell.scale)
         kept = collected.read(root, each.cell.dataset, found[each.cell.dataset].checksum)
-        record = kept.record(each.cell) or {}
-        metrics = {name: float(f"{v:.6g}") for name, v in each.record["metrics"].items()}
-        same = record.get("metrics") == metrics
-        if not same or not _whole(kept.arrays_path(each.cell), each.record["arrays"]):
+        record = kept.record(each.cell) or {"metrics": {}}
+        metrics = {name: float(f"{v:.6g}") for name, v in store.current(each.record).items()}
+        same = metrics.items() <= record["metrics"].items()
+        lacks = store.lacking(each.record)  # of such a cell the collected arrays hold more
+        if not same or not (lacks or _whole(kept.arrays_path(each.cell), each.record["arrays"])):
             return False
     return True
 
@@ -158,11 +171,12 @@ class Remaining(NamedTuple):
     unknown: list[str]  # models of which no finished cell tells how long they take
 
 
-def remaining(standings: Iterable[Standing]) -> Remaining:
+def remaining(standings: Iterable[Standing], measures: Collection[str] = ()) -> Remaining:
     """The core time of the cells not done, from what finished cells of their model took.
 
     Of the same data set if there are any in the slice, else of another one; of the same scale.
-    Finished trainings of a cell are not counted again.
+    Finished trainings of a cell are not counted again. Where `measures` are named it is the time of
+    the trainings they need: what a measure takes alone is not kept.
     """
     standings = list(standings)
     seconds, unknown = 0.0, set()
@@ -175,8 +189,17 @@ def remaining(standings: Iterable[Standing]) -> Remaining:
             continue
         total = statistics.fmean(r["core_seconds"] for r in records)
         training = statistics.fmean(r["training_core_seconds"] for r in records)
-        seconds += total - training * len(each.roles) / len(each.cell.roles)
+        per_role = statistics.fmean(_per_role(each.cell, r) for r in records)
+        to_train = set(each.cell.roles_for(measures or MEASURES)) - set(each.roles)
+        seconds += per_role * len(to_train)
+        seconds += 0 if measures else total - training
     return Remaining(seconds, sorted(unknown))
+
+
+def _per_role(cell: Cell, record: dict[str, Any]) -> float:
+    """The core time of one training, of those that the record's measures took."""
+    trained = len(cell.roles_for(store.held(record)))
+    return record["training_core_seconds"] / max(1, trained)
 
 
 def _alike(cell: Cell, standings: list[Standing]) -> list[dict[str, Any]]:

@@ -10,12 +10,14 @@ import functools
 import os
 import socket
 import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data import files, places
 from ..metrics.evaluation import MEASURES, ORIGINAL
+from ..metrics.records import METRICS
 from .cell import Cell
 
 BEAT_SECONDS = 15  # between two signs of life of a cell in flight
@@ -38,7 +40,7 @@ def folder(cell: Cell, checksum: str) -> Path:
 def record(cell: Cell, checksum: str) -> dict[str, Any] | None:
     """The cell's record under the present presets, if its arrays are whole; it may lack measures.
 
-    A record has `metrics` (name -> number), `key`, `measures` (name -> version) and times.
+    A record has `metrics` (name -> number), `key`, `measures` (see `versions`) and times.
     """
     place = folder(cell, checksum)
     kept = files.read_json(place / "metrics.json")
@@ -47,19 +49,37 @@ def record(cell: Cell, checksum: str) -> dict[str, Any] | None:
     return kept if files.intact(place / "arrays.npz", kept["arrays"]) else None
 
 
-def lacking(record: dict[str, Any]) -> list[str]:
-    """The measures that a record does not hold in their present version."""
-    held = dict.fromkeys(ORIGINAL, 1) | record.get("measures", {})
-    return [name for name, measure in MEASURES.items() if held.get(name) != measure.version]
+def held(record: Mapping[str, Any]) -> list[str]:
+    """The measures that a record holds in their present version."""
+    told = dict.fromkeys(ORIGINAL, 1) | record.get("measures", {})
+    return [name for name, measure in MEASURES.items() if told.get(name) == measure.version]
 
 
-def versions() -> dict[str, int]:
-    """What a record with all measures says of them: those that are not the original ones."""
+def lacking(record: Mapping[str, Any], asked: Collection[str] = ()) -> list[str]:
+    """Of the measures `asked` for (of all, if none are), those that a record does not hold."""
+    kept = held(record)
+    return [name for name in MEASURES if name not in kept and (not asked or name in asked)]
+
+
+def current(record: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of the measures that a record holds: none of another version's."""
+    return without(record["metrics"], lacking(record))
+
+
+def without(metrics: Mapping[str, float], measures: Collection[str]) -> dict[str, float]:
+    """The metrics that are not of these measures."""
     return {
-        name: measure.version
-        for name, measure in MEASURES.items()
-        if name not in ORIGINAL or measure.version != 1
+        n: v for n, v in metrics.items() if n not in METRICS or METRICS[n].measure not in measures
     }
+
+
+def versions(names: Collection[str]) -> dict[str, int]:
+    """What a record with these measures says of them, 0 for an original one that it lacks.
+
+    Of original ones in their first version it says nothing.
+    """
+    told = {name: MEASURES[name].version if name in names else 0 for name in MEASURES}
+    return {n: v for n, v in told.items() if v != (1 if n in ORIGINAL else 0)}
 
 
 def arrays(cell: Cell, checksum: str) -> dict[str, Any] | None:

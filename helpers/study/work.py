@@ -11,7 +11,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,22 +37,23 @@ class Outcome:
     unwritable: bool = False  # it failed because the store cannot be written
 
 
-def attempt(cell: Cell, parent: int | None, device: str) -> Outcome:
+def attempt(cell: Cell, parent: int | None, device: str, measures: Collection[str] = ()) -> Outcome:
     """Compute a cell that is neither done nor in flight; a failure is kept in its folder.
 
-    `parent` is the process whose death ends this one; `None` for none. Trainings run on `device`.
+    `parent` is the process whose death ends this one; `None` for none. Trainings run on `device`;
+    `measures` as in `compute.run_cell`.
     """
     checksum = None
     try:
         with _ONE_CELL:
             checksum = datasets.identity(cell.dataset).checksum
-            if status.standing(cell, checksum).state == "done":
+            if status.standing(cell, checksum, measures).state == "done":
                 return Outcome(cell, "done", peak_memory=peak_memory())
             place = store.folder(cell, checksum)
             with _in_flight(place, parent) as free:
                 if not free:
                     return Outcome(cell, "elsewhere")
-                compute.run_cell(cell, device=device)
+                compute.run_cell(cell, device=device, measures=measures)
                 (place / "failed.json").unlink(missing_ok=True)
     except _FAILURES as error:
         cause = f"{type(error).__name__}: {error}"

@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from chapters import matched
+from helpers.models.families import REFERENCES
 from helpers.report.figures import cells_of
 from helpers.report.style import COLOURS, TITLES, level, levels, panels, title, trained, written
 from helpers.report.tables import leaked, value
@@ -22,8 +23,9 @@ def answers(results: Results) -> dict[str, float]:
     """Means of each model without and with the most noise.
 
     `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, what they stand
-    beside, from three seeds on `leaks_<model>_<end>`: in how many a leak shows, and how much noise
-    a sigma is (`matched.answers`). Empty for a slice of the grid that lacks one of the two levels.
+    beside, `leak_p_<model>_<end>`, the p value of a leak, `leaks_<model>`, at how many levels of
+    noise it is at most 0.05, and how much noise a sigma is (`matched.answers`). Empty for a slice
+    of the grid that lacks one of the two levels.
     """
     frame = results.frame
     rows, measured = trained(frame), set(frame["metric"])
@@ -43,12 +45,7 @@ def answers(results: Results) -> dict[str, float]:
         for metric in ("fid", "accuracy")
         if metric in measured
     }
-    found |= {
-        f"leaks_{model}_{end}": float(leak.beyond)
-        for (model, at), leak in leaked(results).items()
-        for end, name in ends.items()
-        if at == name
-    }
+    found |= _leaks(results, ends)
     model, classes = rows["model"].iloc[0], len(results.reference()["classes"])
     found |= matched.answers(rows["model"].unique(), classes, results.cells[0].scale)
     return found | {
@@ -57,6 +54,25 @@ def answers(results: Results) -> dict[str, float]:
         "chance": 1 / classes,
         "sigma": float(names[-1]),
         "seeds": float(rows["seed"].nunique()),
+    }
+
+
+def _leaks(results: Results, ends: dict[str, str]) -> dict[str, float]:
+    """What `answers` tells of leaks."""
+    found = leaked(results)
+    models = dict.fromkeys(model for model, _ in found if model not in REFERENCES)
+    noisy = [name for name in dict.fromkeys(name for _, name in found) if not name.isalpha()]
+    told = {
+        f"leak_p_{model}_{end}": found[model, name].p
+        for model in models
+        for end, name in ends.items()
+        if (model, name) in found
+    }
+    return told | {
+        f"leaks_{model}": float(
+            sum((model, at) in found and found[model, at].p <= 0.05 for at in noisy)
+        )
+        for model in models
     }
 
 

@@ -1,5 +1,6 @@
 """What the corrections to the measures change, in numbers: rows D9 to D19 and D21."""
 
+import itertools
 import math
 
 import numpy as np
@@ -50,11 +51,17 @@ def d10(study: Study) -> dict:
         for cells in (group for group in settings.values() if len(group) > 1):
             k, arrays = cells[0].evaluation.neighbors, [result.arrays(cell) for cell in cells]
             queries = [a["points_query"] for a in arrays]
-            null += [*plane.null_log_density_ratios(_points(arrays, "omitted"), queries, k)]
+            null += _apart(_points(arrays, "omitted"), queries, k)
             trios = zip(_points(arrays, "full"), _points(arrays, "omitted"), queries, strict=True)
             shared += [plane.log_density_ratio(*trio, k) for trio in trios]
     sides = {"apart": null, "shared": shared} if null else {}
     return {"spread": {name: [_size(values), len(values)] for name, values in sides.items()}}
+
+
+def _apart(sets: list[np.ndarray], queries: list[np.ndarray], k: int) -> list[float]:
+    """Log density ratios between runs of different seeds, each at the first one's query."""
+    pairs = itertools.permutations(range(len(sets)), 2)
+    return [plane.log_density_ratio(sets[i], sets[j], queries[i], k) for i, j in pairs]
 
 
 def _size(values: list[float]) -> float:
