@@ -8,11 +8,11 @@ Tables 1 to 4 are in `paper`, what can be computed from them in `audit`, what is
 from typing import NamedTuple
 
 MODELS = {"vae": "VAE", "gan": "GAN", "dm": "DM"}  # TRI's; its DM is latent, ours is a DDPM
-BASELINES = {"real": "private images", "geometric": "turned and flipped copies too"}
+BASELINES = {"real": "private images", "geometric": "with turned and flipped copies"}
 SETTINGS = {  # with synthetic images
     "synthetic": "synthetic images alone",
     "real_synthetic": "private and synthetic",
-    "combined": "both, turned and flipped too",
+    "combined": "both, turned and flipped",
 }
 
 

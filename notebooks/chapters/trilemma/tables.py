@@ -17,8 +17,8 @@ from . import BASELINES, CRITERIA, MODELS, SETTINGS, accuracy, paper
 from .claims import Decided
 from .study import FAMILIES
 
-SHOWN = {**nfl.MODEL_TITLES, "real": "unseen real images"}  # ours, and the yardstick
-REFERENCES = {"real": "unseen real images", "copies": "copies", "means": "class means"}
+SHOWN = {**nfl.MODEL_TITLES, "real": "unseen real"}  # ours, and the yardstick
+REFERENCES = {"real": "unseen real", "copies": "copies", "means": "class means"}
 MULTIPLES = (1, 2, 3)
 NONE = "not collected"
 
@@ -28,7 +28,7 @@ _TABLE_2 = {  # title and digits
     "recall": ("recall ↑", 3),
     "fid": ("FID ↓", 1),
     "max_ssim": ("max-SSIM ↓", 3),
-    "images_per_second": ("images per second ↑", 0),
+    "images_per_second": ("images / s ↑", 0),
 }
 
 
@@ -104,9 +104,9 @@ def settings(frames: Frames, level: str = "sgd") -> pd.DataFrame:
 def _with_unflipped() -> dict[str, str]:
     return {
         **BASELINES,
-        "geometric_unflipped": "turned copies too",
+        "geometric_unflipped": "with turned copies",
         **SETTINGS,
-        "combined_unflipped": "both, turned too",
+        "combined_unflipped": "both, turned",
     }
 
 
@@ -192,7 +192,7 @@ def survival(frame: pd.DataFrame, level: str = "sgd") -> dict[str, float]:
 
 
 def noise(frames: Frames) -> pd.DataFrame:
-    """What each criterion is without clipping and at the most noise, and the change of it.
+    """What each criterion is without clipping, and how it changes to the most noise, as text.
 
     The change is formed seed by seed.
     """
@@ -203,9 +203,9 @@ def noise(frames: Frames) -> pd.DataFrame:
             row = {}
             for model, title in nfl.MODEL_TITLES.items():
                 ends = [values(frame, model, level, metric) for level in ("sgd", last)]
-                first, second = (written(end, criterion.digits).partition(" ")[0] for end in ends)
+                first = written(ends[0], criterion.digits).partition(" ")[0]
                 change = written(ends[1] - ends[0], criterion.digits, signed=True)
-                row[title] = f"{first} → {second} ({change})"
+                row[title] = f"{first} ({change})"
             rows[nfl.DATA_TITLES[name], criterion.title] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["data set", "criterion"])
 
@@ -267,16 +267,14 @@ def beside_radar(frames: Frames, level: str = "sgd") -> pd.DataFrame:
                 means = points[metric].groupby("model", sort=False).mean()
                 digits = 2 if metric == "images_per_second" else criterion.digits
                 row = {MODELS[m]: f"{v:.{digits}f}" for m, v in means.items()}
-                row["unseen real images"] = "not measured"
+                row["unseen real"] = "not measured"
             else:
                 digits = criterion.digits
                 row = {
                     MODELS[m]: written(over_data(frames, f, level, metric), digits)
                     for m, f in FAMILIES.items()
                 }
-                row["unseen real images"] = written(
-                    over_data(frames, "real", level, metric), digits
-                )
+                row["unseen real"] = written(over_data(frames, "real", level, metric), digits)
             ends = [points[metric].min(), points[metric].max()][:: criterion.better]
             row["centre"], row["rim"] = (number(end, digits) for end in ends)
             rows[source, f"{criterion.title}: {criterion.measure}"] = row
