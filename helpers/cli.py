@@ -48,7 +48,9 @@ def _add_data(commands: Any) -> None:
         epilog=EXIT_CODES,
     )
     known = ", ".join((*datasets.DATASETS, *NETWORKS))
-    command.add_argument("names", nargs="*", metavar="name", help=f"{known}, or all")
+    command.add_argument(
+        "names", nargs="*", metavar="name", help=f"{known}, or all (that can be fetched)"
+    )
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.set_defaults(run=data, parser=command)
 
@@ -56,7 +58,9 @@ def _add_data(commands: Any) -> None:
 def data(arguments: argparse.Namespace) -> int:
     """List the data sets and networks, or fetch the ones named."""
     known = (*datasets.DATASETS, *NETWORKS)
-    names = known if "all" in arguments.names else tuple(dict.fromkeys(arguments.names))
+    names = tuple(dict.fromkeys(arguments.names))
+    if "all" in names:
+        names = tuple(n for n in known if n in NETWORKS or datasets.obtainable(n))
     rows, failed = [], False
     for name in names or known:
         try:
@@ -114,7 +118,8 @@ def _data_set(name: str, wanted: Sequence[str]) -> dict[str, Any]:
     dataset = datasets.load(name)
     counts = {
         split: dict(zip(dataset.classes, dataset.counts(split), strict=True))
-        for split in datasets.SPLITS
+        for split in (*datasets.SPLITS, "val")
+        if f"{split}_labels" in dataset.arrays
     }
     row = _row(name, "data set", dataset.source, f"sha256:{dataset.checksum}", dataset.licence)
     return row | {"images_per_class": counts, "note": dataset.note}

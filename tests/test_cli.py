@@ -23,10 +23,11 @@ def home(tmp_path, monkeypatch):
 def test_data_lists_what_is_there_and_what_is_not(home, capsys):
     assert main(["data"]) == 0
     output = capsys.readouterr().out
-    lines = {line.split()[0]: line for line in output.splitlines()[:9]}
+    known = len(datasets.DATASETS) + len(NETWORKS)
+    lines = {line.split()[0]: line for line in output.splitlines()[: known + 1]}
     assert tuple(lines) == ("name", *datasets.DATASETS, *NETWORKS)
     assert " yes " in lines["digits"] and " yes " in lines["lite0"]
-    for name in ("mnist", "octmnist", "organamnist", "inception", "alexnet"):
+    for name in ("mnist", "octmnist", "organamnist", "kvasir", "corn", "inception", "alexnet"):
         assert " no " in lines[name]
     assert "digits  test    50" in output
 
@@ -38,6 +39,14 @@ def test_the_help_names_the_data_sets_and_the_exit_codes(capsys):
         said = " ".join(capsys.readouterr().out.split())
         assert stopped.value.code == 0 and "Exit codes: 0 all is well; 1 " in said
         assert all(name in said for name in datasets.DATASETS)
+
+
+def test_all_are_those_that_can_be_fetched(home, capsys):
+    assert main(["data", "all"]) == 1  # there is no network
+    output, errors = capsys.readouterr()
+    failed = {line.split(": ")[1] for line in errors.splitlines()}
+    assert failed == {"mnist", "octmnist", "organamnist", "bloodmnist", "inception", "alexnet"}
+    assert "digits" in output
 
 
 def test_data_as_json(home, capsys):

@@ -22,12 +22,14 @@ import numpy as np
 from . import assets, files, places, sources
 from .conversion import KEYS, SIZES, SPLITS, Arrays, Content
 from .folders import read_folder
+from .listed import read_listed
 from .records import DATASETS, NAMES, NOTES, About, Way
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _PRIVATE = 10  # images of each class that are left beside the public pool of data of one's own
+_VAL = ("val_images", "val_labels")
 _READERS = 1  # raise when other images are read from the same files
 
 
@@ -48,11 +50,11 @@ class Dataset:
     shape: tuple[int, int, int]  # channels, height, width
     query_class: int
     source: str
-    checksum: str  # sha256 over the pixels and labels of both splits, hexadecimal
+    checksum: str  # sha256 over the pixels and labels of all splits, hexadecimal
     public_per_class: int
     licence: str
     note: str  # what a page that shows results on it must say; "" for nothing
-    arrays: Arrays = field(repr=False)  # `KEYS`: uint8 images, int64 labels
+    arrays: Arrays = field(repr=False)  # `KEYS`, `val_...` of some: uint8 images, int64 labels
 
     @functools.cached_property
     def train_images(self) -> "Tensor":
@@ -74,8 +76,18 @@ class Dataset:
         """The class numbers of the test split."""
         return _tensor(self.arrays["test_labels"])
 
+    @functools.cached_property
+    def val_images(self) -> "Tensor":
+        """The images of the validation split; `KeyError` if the data set has none."""
+        return sources.from_bytes(self.arrays["val_images"])
+
+    @functools.cached_property
+    def val_labels(self) -> "Tensor":
+        """The class numbers of the validation split; `KeyError` if the data set has none."""
+        return _tensor(self.arrays["val_labels"])
+
     def counts(self, split: str) -> list[int]:
-        """Images per class in `split` ("train" or "test")."""
+        """Images per class in `split` ("train", "test", or of some data sets "val")."""
         return np.bincount(self.arrays[f"{split}_labels"], minlength=len(self.classes)).tolist()
 
 
@@ -128,6 +140,11 @@ def about(name: str) -> About:
     )
 
 
+def obtainable(name: str) -> bool:
+    """Whether a known data set is here or can be fetched; others a person has to ask for."""
+    return bool(DATASETS[name].ways) or ready(name)
+
+
 def ready(name: str) -> bool:
     """Whether `load(name)` needs no download: the data set is installed, in a folder, or cached."""
     return _find(name) is not None
@@ -151,13 +168,18 @@ def _find(name: str) -> _Found | None:
         return _Found((path,), package, partial(sources.read_digits, path))
     for folder, source in _data_folders():
         for path, read in _places(name, folder):
-            if path.is_file() if path.suffix == ".npz" else path.is_dir():
+            if path.is_file() if path.suffix == ".npz" else _whole(known, path):
                 return _Found((path,), source, partial(read, path))
     for way in known.ways if known else ():
         paths = [assets.cached(asset) for asset in way.assets]
         if all(paths):
             return _official(name, way, paths)
     return None
+
+
+def _whole(known: About | None, folder: Path) -> bool:
+    """Whether a folder is there and, where it is known what must be in it, that too."""
+    return folder.is_dir() and not (known and known.lacks(folder))
 
 
 def _data_folders() -> Iterator[tuple[Path, str]]:
@@ -175,6 +197,9 @@ def _places(name: str, folder: Path) -> Iterator[tuple[Path, Callable[[Path], Co
         channels, size, _ = known.shape
         classes = known.class_folders or known.classes
         read = partial(read_folder, classes=classes, size=size, channels=channels)
+        if known.layout:
+            facts = known.layout, classes, known.classes, known.shape
+            read = partial(_read_listed, facts)
         yield folder / (known.folder or name), read
         return
     stem, _, end = name.rpartition("_")
@@ -182,6 +207,10 @@ def _places(name: str, folder: Path) -> Iterator[tuple[Path, Callable[[Path], Co
     yield folder / name, partial(read_folder, size=size or SIZES[0])
     if stem and size:
         yield folder / stem, partial(read_folder, size=size)
+
+
+def _read_listed(facts: tuple, folder: Path) -> Content:
+    return read_listed(folder, *facts)
 
 
 def _read_npz(name: str) -> Callable[[Path], Content]:
@@ -198,9 +227,12 @@ def _official(name: str, way: Way, paths: list[Path]) -> _Found:
 
 def _fetch(name: str) -> _Found:
     """The files of a known data set, downloaded."""
-    raw, offline = places.root() / "raw", False
-    said = [f"NFL_DATA: {f'no {name}.npz in it' if places.given() else 'not set'}"]
-    said.append(f"{raw}: no {name}.npz in it")
+    known, offline = DATASETS[name], False
+    said = [] if places.given() else ["NFL_DATA: not set"]
+    for folder, source in _data_folders():
+        said.append(f"{source if source == 'NFL_DATA' else folder}: no {name}.npz in it")
+        if known.layout and (folder / known.folder).is_dir():
+            said.append(_incomplete(known, folder / known.folder))
     for way in DATASETS[name].ways:
         try:
             return _official(name, way, [assets.fetch(asset) for asset in way.assets])
@@ -208,8 +240,19 @@ def _fetch(name: str) -> _Found:
             said += error.said
             offline = offline or error.offline
     advice = f"set NFL_DATA to a folder that holds {name}.npz"
+    if known.layout:
+        inside = (known.layout.holds or known.class_folders or known.classes)[0]
+        advice += f" or {known.folder}/ with {inside} in it, from {known.address}"
     advice = f"Connect to a network, or {advice}" if offline else f"Or {advice}"
     raise assets.Unavailable(name, said, advice, offline=offline)
+
+
+def _incomplete(known: About, folder: Path) -> str:
+    """What a folder of the right name lacks, and what it holds instead: a level too high or low."""
+    lacking, there = known.lacks(folder), sorted(path.name for path in folder.iterdir())
+    count = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+    held = ", ".join(there[:3]) + (", ..." if there[3:] else "")
+    return f"{folder} lacks {lacking[0]}{count}; it holds {held or 'nothing'}"
 
 
 def _unknown(name: str) -> str:
@@ -261,7 +304,7 @@ def _dataset(name: str, content: Content, source: str) -> Dataset:
         public_per_class=facts.public_per_class,
         licence=facts.licence,
         note=" ".join(filter(None, [*notes, content.note])),
-        arrays={key: np.ascontiguousarray(arrays[key]) for key in KEYS},
+        arrays={key: np.ascontiguousarray(arrays[key]) for key in (*KEYS, *_VAL) if key in arrays},
     )
 
 
@@ -273,7 +316,7 @@ def _own(name: str, content: Content) -> About:
 
 def _checksum(arrays: Arrays) -> str:
     digest = hashlib.sha256()
-    for split in SPLITS:
+    for split in (*SPLITS, "val") if "val_images" in arrays else SPLITS:
         digest.update(np.ascontiguousarray(arrays[f"{split}_images"]))
         digest.update(np.ascontiguousarray(arrays[f"{split}_labels"].astype("<i8")))
     return digest.hexdigest()

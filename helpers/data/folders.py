@@ -52,7 +52,7 @@ def read_folder(
     names = tuple(classes or (_name(path) for path in _inside(splits[0])))
     arrays, keys, ignored, colour = {}, [], Counter(), channels == 3
     for split, place in zip(SPLITS, splits, strict=False):
-        paths, labels = _listed(place, names, ignored)
+        paths, labels = listed(place, names, ignored)
         images = [read_image(path, size) for path in paths]
         colour = colour or (channels is None and any(map(_is_colour, images)))
         arrays |= {f"{split}_images": images, f"{split}_labels": np.array(labels)}
@@ -132,7 +132,7 @@ def _inside(folder: Path) -> list[Path]:
     return sorted(folders, key=_name)
 
 
-def _listed(
+def listed(
     folder: Path, classes: Sequence[str], ignored: Counter[str]
 ) -> tuple[list[Path], list[int]]:
     """The image files of the class folders, sorted by class and name, and their class numbers.

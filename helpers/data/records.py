@@ -1,15 +1,18 @@
 """A record for each data set: what is known of it before its files are opened.
 
 The data sets of "No Free Lunch for Synthetic Images" (arXiv 2606.07640), section 4: MNIST, OCTMNIST
-and OrganAMNIST; scikit-learn's digits for quick runs; and BloodMNIST, in colour. Images of one's
-own need no record. Adding one here is all it takes: no other module knows a data set's name.
+and OrganAMNIST; scikit-learn's digits for quick runs; BloodMNIST, in colour; and those of "Beyond
+the Generative Learning Trilemma" (TRI, arXiv 2504.10555), section 3. Images of one's own need no
+record. Adding one here is all it takes: no other module knows a data set's name.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import sources
 from .conversion import KEYS, Content
+from .listed import CHEXPERT, IN_FOLDERS, LEAVES, Layout
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,55 @@ class About:
     rows: Rows | None = None
     folder: str = ""  # of class folders, below a data folder; else the data set's name
     class_folders: tuple[str, ...] = ()  # in it, in the order of `classes`; else their names
+    layout: Layout | None = None  # of a folder that is listed and cut 80/10/10
+    address: str = ""  # where a person gets it, if it is not fetched
+
+    def lacks(self, folder: Path) -> list[str]:
+        """What the folder must hold to be this data set, and does not; nothing without a layout."""
+        needed = self.layout.holds or self.class_folders or self.classes if self.layout else ()
+        return [name for name in needed if not (folder / name).exists()]
+
+
+# PlantVillage's class folders are `<crop>___<disease>`.
+_PLANTS = {
+    "Apple": "Apple_scab|Black_rot|Cedar_apple_rust|healthy",
+    "Blueberry": "healthy",
+    "Cherry_(including_sour)": "Powdery_mildew|healthy",
+    "Corn_(maize)": (
+        "Cercospora_leaf_spot Gray_leaf_spot|Common_rust_|Northern_Leaf_Blight|healthy"
+    ),
+    "Grape": "Black_rot|Esca_(Black_Measles)|Leaf_blight_(Isariopsis_Leaf_Spot)|healthy",
+    "Orange": "Haunglongbing_(Citrus_greening)",
+    "Peach": "Bacterial_spot|healthy",
+    "Pepper,_bell": "Bacterial_spot|healthy",
+    "Potato": "Early_blight|Late_blight|healthy",
+    "Raspberry": "healthy",
+    "Soybean": "healthy",
+    "Squash": "Powdery_mildew",
+    "Strawberry": "Leaf_scorch|healthy",
+    "Tomato": (
+        "Bacterial_spot|Early_blight|Late_blight|Leaf_Mold|Septoria_leaf_spot|"
+        "Spider_mites Two-spotted_spider_mite|Target_Spot|Tomato_Yellow_Leaf_Curl_Virus|"
+        "Tomato_mosaic_virus|healthy"
+    ),
+}
+
+
+def _plants(title: str, *crops: str, note: str = "") -> About:
+    """PlantVillage, or some crops of it."""
+    pairs = [(crop, disease) for crop in crops for disease in _PLANTS[crop].split("|")]
+    words = (f"{crop}: {disease}".replace("_", " ").strip() for crop, disease in pairs)
+    return About(
+        title=title,
+        classes=tuple(words),
+        licence="CC BY-SA 3.0",
+        note=note,
+        shape=(3, 32, 32),
+        folder="PlantVillage/raw/color",
+        class_folders=tuple(f"{crop}___{disease}" for crop, disease in pairs),
+        layout=LEAVES,
+        address="https://github.com/spMohanty/PlantVillage-Dataset",
+    )
 
 
 # What an extra array in a file says about it.
@@ -124,5 +176,49 @@ DATASETS = {
         shape=(3, 28, 28),
         ways=(Way(("bloodmnist",), sources.read_npz),),
     ),
+    "kvasir": About(
+        title="Kvasir",
+        classes=(
+            "dyed-lifted-polyps",
+            "dyed-resection-margins",
+            "esophagitis",
+            "normal-cecum",
+            "normal-pylorus",
+            "normal-z-line",
+            "polyps",
+            "ulcerative-colitis",
+        ),
+        licence="research and education",
+        shape=(3, 32, 32),
+        folder="kvasir-dataset-v2",
+        layout=IN_FOLDERS,
+        address="https://datasets.simula.no/kvasir/",
+    ),
+    "chexpert": About(
+        title="CheXpert",
+        classes=(
+            "No Finding",
+            "Enlarged Cardiomediastinum",
+            "Cardiomegaly",
+            "Lung Opacity",
+            "Lung Lesion",
+            "Edema",
+            "Consolidation",
+            "Pneumonia",
+            "Atelectasis",
+            "Pneumothorax",
+            "Pleural Effusion",
+            "Pleural Other",
+            "Fracture",
+            "Support Devices",
+        ),
+        licence="Stanford University Dataset Research Use Agreement",
+        shape=(1, 32, 32),
+        folder="CheXpert-v1.0-small",
+        layout=CHEXPERT,
+        address="https://stanfordmlgroup.github.io/competitions/chexpert/",
+    ),
+    "corn": _plants("Corn", "Corn_(maize)", note="The maize of PlantVillage."),
+    "plantvillage": _plants("PlantVillage", *_PLANTS),
 }
 NAMES = tuple(DATASETS)

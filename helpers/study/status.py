@@ -64,7 +64,8 @@ def images(name: str, scale: str, *, fetch: bool = False) -> Images:
         return Images(name, found.checksum, found.source, others)
     if kept:
         return Images(name, kept, "those of the collected results; none are here")
-    return Images(name, "", "none here; a run fetches them")
+    fetched = "a run fetches them" if datasets.obtainable(name) else "nor can they be fetched"
+    return Images(name, "", f"none here; {fetched}")
 
 
 # Standings
