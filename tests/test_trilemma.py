@@ -23,7 +23,8 @@ from chapters.trilemma import (
     study,
     tables,
 )
-from chapters.trilemma.claims import CLAIMS, HERE, ON_PAPER, UNTESTABLE
+from chapters.trilemma.claims import CLAIMS, HERE, ON_PAPER
+from chapters.trilemma.judging import UNTESTABLE
 from chapters.trilemma.paper import DATA, PRINTED, TABLES_3_4
 
 PAGE = Path(__file__).resolve().parent.parent / "notebooks" / "trilemma.ipynb"

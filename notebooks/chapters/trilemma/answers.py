@@ -9,7 +9,8 @@ from chapters import nfl
 from helpers.report.style import levels, trained
 
 from . import CRITERIA, accuracy, audit
-from .claims import UNTESTABLE, Decided
+from .claims import Decided
+from .judging import UNTESTABLE
 from .tables import at, survival, values
 
 Answers = dict[str, float | int | str]
