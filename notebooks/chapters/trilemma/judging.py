@@ -65,10 +65,12 @@ def _worded(found: Verdict, e: Evidence) -> Verdict:
 
 
 def first_minus_rest(*values: np.ndarray) -> np.ndarray:
+    """The first minus the greatest of the others, seed by seed."""
     return values[0] - np.max(values[1:], axis=0)
 
 
 def minus(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The difference, seed by seed."""
     return first - second
 
 
