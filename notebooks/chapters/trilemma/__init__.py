@@ -1,4 +1,4 @@
-"""The second paper, "Beyond the Generative Learning Trilemma" (TRI, arXiv of Salme et al. 2025).
+"""The second paper, "Beyond the Generative Learning Trilemma" (TRI, arXiv 2504.10555).
 
 What its chapter speaks of: six criteria, five ways to train a classifier, three families. Its own
 Tables 1 to 4 are in `paper`, what can be computed from them in `audit`, what is collected here in

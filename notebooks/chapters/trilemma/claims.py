@@ -1,80 +1,38 @@
-"""The claims of "Beyond the Generative Learning Trilemma", T1 to T20, by one rule on two tables.
+"""The claims of "Beyond the Generative Learning Trilemma", T1 to T20, judged on both tables.
 
-Each rule gives parts of whatever evidence it is handed: of TRI's printed tables (`paper.Paper`) or
-of what is collected here (`study.Study`). Parts, intervals and conjunctions are those of
-`chapters.verdicts`; what differs is where an interval comes from, from the test set's size there
-and from the seeds here. Some claims are about numbers that TRI does not print, or about data sets
-that are not here: `unless` says so in place of a verdict.
+Those about one data set of TRI's, T11 to T16, are in `claims_of_data`; how a claim is judged is
+told in `judging`.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from chapters.verdicts import (
-    AT_SCALE,
-    CONTRADICTED,
-    PART_OUTCOMES,
-    UNTESTABLE,
-    Claim,
-    Part,
-    Verdict,
-    claim,
-    conjunction,
-    verdict,
-)
+from chapters.verdicts import AT_SCALE, CONTRADICTED, PART_OUTCOMES, Claim, Part, Verdict, claim
 
 from . import BASELINES, MODELS, SETTINGS, accuracy
-from .paper import DATA, Paper, Term
+from .claims_of_data import t11, t12, t13, t14, t15, t16
+from .judging import (
+    LITTLE,
+    SHORT,
+    UTILITY,
+    Evidence,
+    each,
+    everywhere,
+    leads,
+    means,
+    minus,
+    unless,
+)
+from .paper import Paper
 from .study import Study
 
 ON_PAPER = dict(zip(PART_OUTCOMES, ("holds", "does not hold", "cannot be decided"), strict=True))
 HERE = {CONTRADICTED: AT_SCALE}  # the others as they are
-LITTLE = 0.02  # in accuracy: TRI calls one point slight and three substantial
 NOTHING = 0.005  # a recall that is 0.00 to two decimals
 ABOUT = (40.0, 160.0)  # "about 80 times": within a factor of two
 FAR = 2.0  # "far fewer", "shorter": by half
-
-Evidence = Paper | Study
-Parts = Callable[[Evidence], Sequence[Part]]
-
-
-def unless(
-    *, paper: str = "", here: str = "", on: Sequence[str] = ()
-) -> Callable[[Parts], Callable[[Any], Verdict]]:
-    """A judge from a function that gives parts.
-
-    `paper` and `here` say why there are none of these; `on` are the data sets it is about, without
-    results of which it cannot be tested.
-    """
-
-    def decide(parts: Parts) -> Callable[[Any], Verdict]:
-        @functools.wraps(parts)
-        def judge(e: Evidence) -> Verdict:
-            if e.printed and paper:
-                return verdict("open", "–", paper)
-            absent = [DATA[d] for d in on if d not in e.datasets]
-            if not e.printed and (here or absent):
-                why = here or f"nothing is collected on {', '.join(absent)}"
-                return Verdict(UNTESTABLE, "–", why)
-            return _worded(conjunction(parts(e)), e)
-
-        return judge
-
-    return decide
-
-
-def _worded(found: Verdict, e: Evidence) -> Verdict:
-    """Of one run no seeds can be missing, and what is open is so by the test set's size."""
-    if not e.printed:
-        return found
-    reason = found.reason.replace(
-        "the intervals leave open", "one run on a test set of this size leaves open"
-    )
-    return Verdict(found.outcome, found.number, reason, found.parts)
 
 
 @dataclass(frozen=True)
@@ -105,70 +63,6 @@ def decide(paper: Paper, ours: Study, theirs: Study) -> list[Decided]:
     ]
 
 
-# What the parts are made of
-
-
-def _first_minus_rest(*values: np.ndarray) -> np.ndarray:
-    return values[0] - np.max(values[1:], axis=0)
-
-
-def _minus(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return first - second
-
-
-def _means(groups: int, then: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """`then` of the means of so many groups of equal size, in the order of the values."""
-
-    def function(*values: np.ndarray) -> np.ndarray:
-        parts = np.split(np.asarray(values), groups)
-        return then(*(part.mean(axis=0) for part in parts))
-
-    return function
-
-
-def _everywhere(e: Evidence, model: str, metrics: Sequence[str]) -> list[Term]:
-    """A model's metrics on all data sets."""
-    return [(d, model, metric) for d in e.datasets for metric in metrics]
-
-
-SHORT = {
-    "real": "real",
-    "geometric": "geometric",
-    "synthetic": "synthetic alone",
-    "real_synthetic": "real + synthetic",
-    "combined": "combined",
-}
-UTILITY = [accuracy(setting) for setting in SETTINGS]
-
-
-def _leads(e: Evidence, model: str, what: str, metrics: Sequence[str], sign: int = 1) -> Part:
-    """The part "a model's mean over data sets is better than that of each other model"."""
-    order = [model, *(m for m in MODELS if m != model)]
-    terms = [term for m in order for term in _everywhere(e, m, metrics)]
-    label = f"{what}, mean over data sets: {MODELS[model]} − the better of the others"
-
-    def function(*values: np.ndarray) -> np.ndarray:
-        return _means(len(order), _first_minus_rest)(*(sign * np.asarray(values)))
-
-    return e.part(label, function, *terms, low=0, digits=3 if metrics != ["fid"] else 1)
-
-
-def _gain(e: Evidence, dataset: str, setting: str, model: str, over: str, **region: float) -> Part:
-    """The accuracy in one setting minus that in another."""
-    terms = [(dataset, model if s in SETTINGS else "", accuracy(s)) for s in (setting, over)]
-    title = e.datasets.get(dataset, dataset)
-    what = f"{SHORT[setting]} − {SHORT[over]}"
-    label = f"{title}, {what}: {MODELS[model]}" if model else f"{what}: {title}"
-    return e.part(label, _minus, *terms, **({"low": 0} | region))
-
-
-def _each(e: Evidence) -> Iterator[tuple[str, str, str]]:
-    """Data set, its title and each model."""
-    for dataset, title in e.datasets.items():
-        for model in MODELS:
-            yield dataset, title, model
-
-
 # The claims
 
 
@@ -181,10 +75,10 @@ def t1(e: Evidence) -> list[Part]:
     settings at 1x) exceed, and its FID stays below, those of the better of the VAE and the GAN.
     """
     return [
-        _leads(e, "dm", "precision", ["precision"]),
-        _leads(e, "dm", "recall", ["recall"]),
-        _leads(e, "dm", "FID (sign turned)", ["fid"], sign=-1),
-        _leads(e, "dm", "accuracy", UTILITY),
+        leads(e, "dm", "precision", ["precision"]),
+        leads(e, "dm", "recall", ["recall"]),
+        leads(e, "dm", "FID (sign turned)", ["fid"], sign=-1),
+        leads(e, "dm", "accuracy", UTILITY),
     ]
 
 
@@ -196,7 +90,7 @@ def t2(e: Evidence) -> list[Part]:
     Averaged over the data sets its max-SSIM is lower than that of each other model. What unseen
     real images score is no part of the rule, because TRI does not measure it.
     """
-    return [_leads(e, "gan", "max-SSIM (sign turned)", ["max_ssim"], sign=-1)]
+    return [leads(e, "gan", "max-SSIM (sign turned)", ["max_ssim"], sign=-1)]
 
 
 @claim("T3", "criteria", "5.1", "all", two_forms=False)
@@ -207,9 +101,9 @@ def t3(e: Evidence) -> list[Part]:
     Averaged over the data sets the VAE makes more images per second than the GAN and the GAN more
     than the diffusion model, and the VAE 40 to 160 times as many as the diffusion model.
     """
-    speed = {m: _everywhere(e, m, ["images_per_second"]) for m in MODELS}
-    ratio = _means(2, np.divide)
-    order = _means(2, _minus)
+    speed = {m: everywhere(e, m, ["images_per_second"]) for m in MODELS}
+    ratio = means(2, np.divide)
+    order = means(2, minus)
     return [
         e.part("images per second: VAE − GAN", order, *speed["vae"], *speed["gan"], low=0),
         e.part("images per second: GAN − DM", order, *speed["gan"], *speed["dm"], low=0),
@@ -236,12 +130,12 @@ def t4(e: Evidence) -> list[Part]:
     return [
         e.part(
             f"{title}, real − synthetic {k}x: {MODELS[m]}",
-            _minus,
+            minus,
             (d, "", accuracy("real")),
             (d, m, accuracy("synthetic", k)),
             low=0,
         )
-        for d, title, m in _each(e)
+        for d, title, m in each(e)
         for k in e.multiples(d)
     ]
 
@@ -284,13 +178,13 @@ def t6(e: Evidence) -> list[Part]:
     return [
         e.part(
             f"{title}, {SHORT[s]} {k}x − 1x: {MODELS[m]}",
-            _minus,
+            minus,
             (d, m, accuracy(s, k)),
             (d, m, accuracy(s)),
             low=-LITTLE,
             high=LITTLE,
         )
-        for d, title, m in _each(e)
+        for d, title, m in each(e)
         for s in SETTINGS
         for k in e.multiples(d)[1:]
     ]
@@ -308,12 +202,12 @@ def t7(e: Evidence) -> list[Part]:
     return [
         e.part(
             f"{title}, {SHORT[s]} − real: {MODELS[m]}",
-            _minus,
+            minus,
             (d, m, e.robustness(s)),
             (d, "", e.robustness("real")),
             low=0,
         )
-        for d, title, m in _each(e)
+        for d, title, m in each(e)
         for s in SETTINGS
     ]
 
@@ -343,7 +237,7 @@ def t9(e: Evidence) -> list[Part]:
     return [
         e.part(
             f"PlantVillage, {metric}: GAN − DM",
-            _minus,
+            minus,
             ("plantvillage", "gan", metric),
             ("plantvillage", "dm", metric),
             **region,
@@ -363,118 +257,13 @@ def t10(e: Evidence) -> list[Part]:
     return [
         e.part(
             f"{title}, max-SSIM: {MODELS[more]} − {MODELS[less]}",
-            _minus,
+            minus,
             (d, more, "max_ssim"),
             (d, less, "max_ssim"),
             low=0,
         )
         for d, title in e.datasets.items()
         for more, less in (("dm", "gan"), ("vae", "dm"))
-    ]
-
-
-@claim("T11", "data sets", "5.2", "each of TRI's", two_forms=False)
-@unless(on=list(DATA))
-def t11(e: Evidence) -> list[Part]:
-    """Geometric augmentation alone adds a point on Kvasir, nothing on CheXpert and Corn, and is the
-    best of all on PlantVillage.
-
-    Geometric minus real lies between 0 and 0.02 on Kvasir and below 0.01 on CheXpert and Corn; on
-    PlantVillage geometric exceeds every other setting.
-    """
-    rest = [("plantvillage", m, accuracy(s)) for m in MODELS for s in SETTINGS]
-    terms = [("plantvillage", "", accuracy(s)) for s in ("geometric", "real")]
-    return [
-        _gain(e, "kvasir", "geometric", "", "real", high=LITTLE),
-        *(
-            _gain(e, d, "geometric", "", "real", low=-np.inf, high=0.01)
-            for d in ("chexpert", "corn")
-        ),
-        e.part(
-            "geometric − best of the rest: PlantVillage", _first_minus_rest, *terms, *rest, low=0
-        ),
-    ]
-
-
-@claim("T12", "data sets", "5.2", "the two medical sets", two_forms=False)
-@unless()
-def t12(e: Evidence) -> list[Part]:
-    """On both medical sets images of the VAE alone train better than the GAN's, in spite of a worse
-    FID: FID does not predict utility.
-
-    On each of two medical sets (TRI: Kvasir and CheXpert; here: OCTMNIST and OrganAMNIST) the VAE
-    exceeds the GAN in the accuracy of synthetic images alone, and in FID.
-    """
-    parts = []
-    for d in e.medical:
-        for metric, digits in ((accuracy("synthetic"), 3), ("fid", 1)):
-            what = "FID" if metric == "fid" else "synthetic alone"
-            label = f"{e.datasets.get(d, d)}, {what}: VAE − GAN"
-            terms = [(d, m, metric) for m in ("vae", "gan")]
-            parts.append(e.part(label, _minus, *terms, low=0, digits=digits))
-    return parts
-
-
-@claim("T13", "data sets", "5.2", "Kvasir", two_forms=False)
-@unless(on=["kvasir"])
-def t13(e: Evidence) -> list[Part]:
-    """On Kvasir the diffusion model's images add six points to the real ones, and seven when
-    combined with geometric augmentation.
-
-    There the accuracy of real images with the diffusion model's, and that of both combined with
-    geometric copies, exceed that of real images alone. (The sizes are in the audit.)
-    """
-    return [_gain(e, "kvasir", s, "dm", "real") for s in ("real_synthetic", "combined")]
-
-
-@claim("T14", "data sets", "5.2", "CheXpert", two_forms=False)
-@unless(on=["chexpert"])
-def t14(e: Evidence) -> list[Part]:
-    """On CheXpert the diffusion model's images add a trifle to the real ones, and three points when
-    combined.
-
-    As T13, on CheXpert, where accuracy is top-3.
-    """
-    return [_gain(e, "chexpert", s, "dm", "real") for s in ("real_synthetic", "combined")]
-
-
-@claim("T15", "data sets", "5.2, 5.3", "Corn", two_forms=False)
-@unless(on=["corn"])
-def t15(e: Evidence) -> list[Part]:
-    """On Corn the diffusion model's images add one point, four when combined; alone they are the
-    best synthetic images, hardly better than the GAN's.
-
-    As T13, on Corn; and of synthetic images alone the diffusion model's accuracy exceeds the GAN's,
-    by less than 0.02. (That the VAE leads at 3x is a bar of Fig. 5 without a number.)
-    """
-    alone = [("corn", m, accuracy("synthetic")) for m in ("dm", "gan")]
-    return [
-        *(_gain(e, "corn", s, "dm", "real") for s in ("real_synthetic", "combined")),
-        e.part("Corn, synthetic alone: DM − GAN", _minus, *alone, low=0, high=LITTLE),
-    ]
-
-
-@claim("T16", "data sets", "5.2, 5.3", "PlantVillage", two_forms=False)
-@unless(on=["plantvillage"])
-def t16(e: Evidence) -> list[Part]:
-    """On PlantVillage added synthetic images never reach the real ones alone; combined they beat
-    these and stay below geometric augmentation; of synthetic images alone the GAN's are far ahead.
-
-    There real exceeds real and synthetic, combined exceeds real, and geometric exceeds combined,
-    for each model; and the GAN's synthetic images alone exceed the others' by 0.05 or more.
-    """
-    d = "plantvillage"
-    alone = [(d, m, accuracy("synthetic")) for m in ("gan", "vae", "dm")]
-    return [
-        *(_gain(e, d, "real_synthetic", m, "real", low=-np.inf, high=0) for m in MODELS),
-        *(_gain(e, d, "combined", m, "real") for m in MODELS),
-        *(_gain(e, d, "combined", m, "geometric", low=-np.inf, high=0) for m in MODELS),
-        e.part(
-            "PlantVillage, synthetic alone: GAN − best of the rest",
-            _first_minus_rest,
-            *alone,
-            low=0.05,
-        ),
     ]
 
 
@@ -526,11 +315,11 @@ def t19(e: Evidence) -> list[Part]:
     of the five the named model leads the better of the others.
     """
     return [
-        _leads(e, "dm", "accuracy", UTILITY),
-        _leads(e, "dm", "recall", ["recall"]),
-        _leads(e, "dm", "precision", ["precision"]),
-        _leads(e, "gan", "max-SSIM (sign turned)", ["max_ssim"], sign=-1),
-        _leads(e, "vae", "images per second", ["images_per_second"]),
+        leads(e, "dm", "accuracy", UTILITY),
+        leads(e, "dm", "recall", ["recall"]),
+        leads(e, "dm", "precision", ["precision"]),
+        leads(e, "gan", "max-SSIM (sign turned)", ["max_ssim"], sign=-1),
+        leads(e, "vae", "images per second", ["images_per_second"]),
     ]
 
 
@@ -545,11 +334,11 @@ def t20(e: Evidence) -> list[Part]:
     Averaged over the data sets training the GAN, and the diffusion model, takes at least twice as
     long as training the VAE. Parameters are not compared: here they are alike by choice.
     """
-    times = {m: _everywhere(e, m, ["training_core_seconds"]) for m in MODELS}
+    times = {m: everywhere(e, m, ["training_core_seconds"]) for m in MODELS}
     return [
         e.part(
             f"training time: {MODELS[m]} over VAE",
-            _means(2, np.divide),
+            means(2, np.divide),
             *times[m],
             *times["vae"],
             low=FAR,

@@ -330,13 +330,3 @@ def _their_form(found: Decided) -> str:
     if theirs is None or theirs.outcome == found.here.outcome:
         return ""
     return f" In TRI's form of robustness: {theirs.outcome}."
-
-
-def parts(decided: Sequence[Decided], id: str) -> pd.DataFrame:
-    """The parts of one claim, here: the claimed region, our interval and its outcome."""
-    (found,) = (f for f in decided if f.claim.id == id)
-    rows = [
-        {"part": p.label, "claimed": p.region(), "here [90 % interval]": p.text(), "outcome": o}
-        for p, o in zip(found.here.parts, found.here.outcomes(), strict=True)
-    ]
-    return pd.DataFrame(rows)
