@@ -40,7 +40,7 @@ DEMANDS = (
     *(Demand(f"fidelity ≥ {x:.0%}", 0, "score", x) for x in (0.9, 0.75, 0.5)),
     *(Demand(f"privacy ≥ {x:.0%}", 2, "score", x) for x in (0.9, 0.75, 0.5)),
     Demand("no leak proved", 2, "proof", 0.0),
-    Demand("attack as on unseen images", 2, "null"),
+    Demand("as on unseen images", 2, "null"),
     Demand("accountant's ε ≤ 10", 2, "accountant", 10.0),
     Demand("accountant's ε ≤ 10,000", 2, "accountant", 10_000.0),
 )
