@@ -94,9 +94,7 @@ def run_role(
     cell: Cell, dataset: Dataset, sets: Neighbours, role: str, device: torch.device
 ) -> dict[str, np.ndarray]:
     """One run's synthetic set (and weights, if it trains), from the store if it is there."""
-    records, places = getattr(sets, role), None
-    if role == "omitted":  # the others keep their slots, and with them their random draws
-        places = torch.isin(sets.full.index, records.index).nonzero()[:, 0]
+    records, places = getattr(sets, role), _places(sets, role)
 
     def make() -> dict[str, np.ndarray]:
         if cell.is_reference:
@@ -104,6 +102,14 @@ def run_role(
         return train_role(cell, dataset, records, places=places, device=device)
 
     return files.memo(store.folder(cell, dataset.checksum) / f"{role}.npz", make)
+
+
+def _places(sets: Neighbours, role: str) -> torch.Tensor:
+    """The slots of a role's records: of neighbouring roles, those of the records they share."""
+    records = getattr(sets, role)
+    if role == "omitted":  # a neighbour of the full set, in whose middle it has an empty slot
+        return torch.isin(sets.full.index, records.index).nonzero()[:, 0]
+    return torch.arange(len(records.index))  # the query is the last one of the victim
 
 
 def _asked(cell: Cell, dataset: Dataset) -> torch.Tensor:
@@ -143,7 +149,7 @@ def train_role(
     dataset: Dataset,
     records: Sample,
     *,
-    places: torch.Tensor | None = None,
+    places: torch.Tensor,
     device: torch.device | None = None,
 ) -> dict[str, np.ndarray]:
     """Train the cell's model on `records`, in the slots `places`, and sample it class by class.
