@@ -184,7 +184,7 @@ def test_roles_share_their_weights_and_draws(home):
 
 def accounted(cell):
     digits = datasets.load("digits")
-    return measures.accounted(compute.private(cell, digits), digits.classes)
+    return measures.accounted(compute.private(cell, len(digits.classes), digits.shape))
 
 
 def test_a_private_cell_reports_its_accountant(home):
@@ -208,6 +208,15 @@ def test_a_guarantee_is_kept_and_hardly_exceeded(epsilon):
     for cell in study.guaranteed("mnist", FAMILIES, [epsilon], [0], "compact"):
         reached = accounted(cell)["epsilon_1e-3"]
         assert 0.97 * epsilon < reached <= epsilon
+
+
+def test_what_is_read_beside_the_noised_gradients_has_no_finite_epsilon():
+    cell = Cell("mnist", "gan-authors", "dp", 0.4, 0, "compact")
+    metrics, ours = accounted(cell), accounted(dataclasses.replace(cell, model="gan"))
+    assert not any(name.startswith("epsilon") for name in metrics)
+    assert metrics == {name: ours[name] for name in ("noised_parameters", "noise_to_signal")}
+    with pytest.raises(ValueError, match=r"gan-authors has no finite epsilon.*labels and .*losses"):
+        study.guaranteed("mnist", ["gan", "gan-authors"], [10], [0], "compact")
 
 
 def test_only_the_main_models_on_digits_have_the_second_neighbor_variant():

@@ -15,8 +15,8 @@ from ..metrics import attacks, measures
 from ..metrics.evaluation import EVALUATIONS, MEASURES, PRIVATE_PER_CLASS, Evaluation
 from ..metrics.measures import Measured, Subject
 from ..metrics.records import METRICS
-from ..models import networks, references
-from ..models.interface import Generative
+from ..models import families, networks, references
+from ..models.interface import Generative, Shape
 from ..randomness import generator as stream
 from ..training import devices, fit
 from . import host, store
@@ -57,7 +57,7 @@ def _compute(
     record = {
         "arrays": files.file_hash(place / "arrays.npz"),
         "key": cell.measurement_key(dataset.checksum),
-        "metrics": _kept_metrics(old, names) | measured.metrics,
+        "metrics": kept_metrics(old, names) | measured.metrics,
         "core_seconds": round(training_seconds + before + measuring_seconds, 1),
         "training_core_seconds": round(training_seconds, 1),
         "images_per_second": round(float(runs["full"].get("images_per_second", 0.0)), 1),
@@ -68,7 +68,7 @@ def _compute(
     return record
 
 
-def _kept_metrics(old: dict[str, Any] | None, again: list[str]) -> dict[str, float]:
+def kept_metrics(old: dict[str, Any] | None, again: list[str]) -> dict[str, float]:
     """The metrics of the old record that are not of the measures taken again."""
     kept = {} if old is None else old["metrics"]
     return {n: v for n, v in kept.items() if n not in METRICS or METRICS[n].measure not in again}
@@ -219,13 +219,18 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
         groups = [(group.images, group.labels) for group in (sets.full, holdout)]
         return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
 
-    return Subject(dataset, sets, synthetic, losses=losses, private=private(cell, dataset), **how)
+    trained = private(cell, len(dataset.classes), dataset.shape)
+    return Subject(dataset, sets, synthetic, losses=losses, private=trained, **how)
 
 
 def of_arrays(cell: Cell, names: list[str], arrays: dict[str, np.ndarray]) -> Measured:
     """The measures of what is kept of a cell: they need neither its images nor its data set."""
-    subject = Subject(None, None, None, cell.evaluation, cell.seed, arrays=arrays)
-    return measures.take(names, subject)
+    trained = None
+    if not cell.is_reference and "samples" in arrays:
+        classes, shape = len(arrays["samples"]), from_bytes(arrays["samples"][0]).shape[1:]
+        trained = private(cell, classes, tuple(shape))
+    how = {"evaluation": cell.evaluation, "seed": cell.seed, "arrays": arrays}
+    return measures.take(names, Subject(None, None, None, private=trained, **how))
 
 
 def _loss_scores(cell: Cell, model: Generative, images, labels) -> np.ndarray:
@@ -233,10 +238,12 @@ def _loss_scores(cell: Cell, model: Generative, images, labels) -> np.ndarray:
     return attacks.loss_scores(model, images, labels, generator=drawn)
 
 
-def private(cell: Cell, dataset: Dataset) -> measures.Private:
-    """How privately the cell's model is trained."""
-    size = networks.count_parameters(_build(cell, dataset, "count").noised)
-    return measures.Private(cell.arm, cell.sigma, cell.preset.training, size)
+def private(cell: Cell, classes: int, shape: Shape) -> measures.Private:
+    """How privately the cell's model is trained, of images of a shape in so many classes."""
+    how = {"classes": classes, "shape": shape, "generator": stream(0, "count")}
+    size = networks.count_parameters(networks.build(cell.model, cell.scale, **how).noised)
+    leaks = families.unaccounted(cell.preset)
+    return measures.Private(cell.arm, cell.sigma, cell.preset.training, size, classes, leaks)
 
 
 def reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:

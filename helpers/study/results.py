@@ -135,9 +135,11 @@ def _with_measures(path: Path, cell: Cell, record: dict, names: list[str]) -> di
 
     arrays = _required(path)
     measured = compute.of_arrays(cell, names, arrays)
-    files.write_arrays(path, arrays | measured.arrays)
+    if measured.arrays:
+        files.write_arrays(path, arrays | measured.arrays)
     held = record.get("measures", {}) | {name: MEASURES[name].version for name in names}
-    return record | {"metrics": record["metrics"] | measured.metrics, "measures": held}
+    metrics = compute.kept_metrics(record, names) | measured.metrics
+    return record | {"metrics": metrics, "measures": held}
 
 
 def _results(kept: Collected, cells: Iterable[Cell]) -> Results:
