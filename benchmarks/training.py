@@ -52,6 +52,7 @@ def train(name: str, steps: int | None = None, *, rival: bool = False) -> tuple[
             sigma=SIGMA,
             training=options,
             slots=len(records.images),
+            places=torch.arange(len(records.images)),
             seed=0,
         )
     return fitted.history, time.process_time() - began

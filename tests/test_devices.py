@@ -148,6 +148,7 @@ def trained(
             sigma=sigma,
             training=replace(options, steps=2, sample_rate=sample_rate, draws=2),
             slots=9,
+            places=torch.arange(8),
             seed=0,
         )
 

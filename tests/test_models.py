@@ -255,7 +255,8 @@ def trained_generator(present: bool, labels: str) -> torch.Tensor:
     chosen = (
         Sample(*(torch.cat(p) for p in zip(everyone, query, strict=True))) if present else everyone
     )
-    fit.fit(model, chosen, arm="dp", sigma=1000.0, training=preset.training, slots=20, seed=0)
+    run = {"sigma": 1000.0, "training": preset.training, "slots": 20, "seed": 0}
+    fit.fit(model, chosen, arm="dp", places=torch.arange(19 + present), **run)
     return model.generator[0].weight.detach().clone()
 
 

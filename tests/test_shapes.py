@@ -39,7 +39,8 @@ def test_a_family_is_trained_sampled_and_measured(name, shape):
     private, holdout = records(shape), records(shape, seed=1)
     model = networks.build(name, "smoke", classes=CLASSES, shape=shape, generator=rng())
     preset = families.preset(name, "smoke").training
-    fitted = fit.fit(model, private, arm="dp", sigma=0.5, training=preset, slots=12, seed=0)
+    run = {"training": preset, "slots": 12, "places": torch.arange(len(private.images)), "seed": 0}
+    fitted = fit.fit(model, private, arm="dp", sigma=0.5, **run)
     labels = holdout.labels
     images = from_bytes(to_bytes(fitted.model.sample(labels, generator=rng(2))))
     assert images.shape == holdout.images.shape and images.dtype == torch.float32

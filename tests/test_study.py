@@ -178,13 +178,13 @@ def test_roles_share_their_weights_and_draws(home):
     """A run on the same records under another role's name is the same run (defect D10)."""
     data = datasets.load("digits")
     records = draws.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
-    one, two = (compute.train_role(CELL, data, records) for _ in range(2))
+    one, two = (compute.train_role(CELL, data, records, places=torch.arange(100)) for _ in range(2))
     assert np.array_equal(one["images"], two["images"])
 
 
 def accounted(cell):
     digits = datasets.load("digits")
-    return measures.accounted(compute.private(cell, digits), digits.classes)
+    return measures.accounted(compute.private(cell, len(digits.classes), digits.shape))
 
 
 def test_a_private_cell_reports_its_accountant(home):
@@ -208,6 +208,15 @@ def test_a_guarantee_is_kept_and_hardly_exceeded(epsilon):
     for cell in study.guaranteed("mnist", FAMILIES, [epsilon], [0], "compact"):
         reached = accounted(cell)["epsilon_1e-3"]
         assert 0.97 * epsilon < reached <= epsilon
+
+
+def test_what_is_read_beside_the_noised_gradients_has_no_finite_epsilon():
+    cell = Cell("mnist", "gan-authors", "dp", 0.4, 0, "compact")
+    metrics, ours = accounted(cell), accounted(dataclasses.replace(cell, model="gan"))
+    assert not any(name.startswith("epsilon") for name in metrics)
+    assert metrics == {name: ours[name] for name in ("noised_parameters", "noise_to_signal")}
+    with pytest.raises(ValueError, match=r"gan-authors has no finite epsilon.*labels and .*losses"):
+        study.guaranteed("mnist", ["gan", "gan-authors"], [10], [0], "compact")
 
 
 def test_only_the_main_models_on_digits_have_the_second_neighbor_variant():
@@ -244,15 +253,15 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
     for role in ("full", "omitted"):
         with pytest.raises(KeyboardInterrupt):
             compute.run_role(CELL, dataset, sets, role, device=None)
-    (full, none), (omitted, places) = seen[100], seen[99]
-    assert none is None and torch.equal(full[places], omitted)
+    (full, slots), (omitted, places) = seen[100], seen[99]
+    assert torch.equal(slots, torch.arange(100)) and torch.equal(full[places], omitted)
     assert sets.query.index.item() not in omitted
 
 
 def test_a_trained_model_comes_back_from_its_weights(home):
     digits = datasets.load("digits")
     records = draws.few_shot(digits, 10, generator=stream(0, "few-shot"))
-    run = compute.train_role(CELL, digits, records)
+    run = compute.train_role(CELL, digits, records, places=torch.arange(100))
     model = compute.trained_model(CELL, digits, run)
     images = model.sample(torch.from_numpy(run["labels"]), generator=stream(0, "samples"))
     assert np.array_equal((images[:, 0] * 255).round().byte().numpy(), run["images"])

@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from helpers import randomness
 from helpers.data.draws import Sample
 from helpers.models import families, networks, presets
 from helpers.models.families import FAMILIES
+from helpers.models.gan import LossGapSchedule
+from helpers.training import accounting, dp
 from helpers.training import fit as training
 
 NAMES = tuple(FAMILIES)
@@ -50,6 +53,7 @@ def fit(
     model = build(name, seed, shape)
     options = replace(preset.training, **changes)
     data = records(n, shape)
+    places = torch.arange(n) if places is None else places
     where = {"slots": slots, "places": places}
     return training.fit(model, data, arm=arm, sigma=sigma, training=options, seed=seed, **where)
 
@@ -123,7 +127,8 @@ def test_a_record_s_draws_depend_on_its_slot_alone():
         model = build("ddpm")
         model.losses = losses
         options = presets.Training(steps=1, learning_rate=1e-3, draws=2)
-        training.fit(model, records(n), arm="sgd", sigma=0.0, training=options, slots=SLOTS, seed=0)
+        where = {"slots": SLOTS, "places": torch.arange(n)}
+        training.fit(model, records(n), arm="sgd", sigma=0.0, training=options, seed=0, **where)
     assert torch.equal(seen[0][: 2 * (SLOTS - 1)], seen[1])
 
 
@@ -145,6 +150,61 @@ def test_records_keep_their_draws_when_one_before_them_is_left_out():
         training.fit(model, data, arm="sgd", sigma=0.0, training=options, seed=0, **where)
     by_slot = seen[0].view(SLOTS, 2, -1)
     assert torch.equal(by_slot[keep].flatten(0, 1), seen[1])
+
+
+# One step of Adam then moves weights by 1e11 times the gradient, which is far below Adam's 1e-8.
+LINEAR = presets.Training(steps=1, learning_rate=1e3, betas=(0.0, 0.999), max_grad_norm=1e-12)
+MANY = 60
+
+
+def clipped_sum(data: Sample, places: torch.Tensor) -> torch.Tensor:
+    """The sum over records in one step of a real training of the DDPM, in units of C: [p]."""
+    model = build("ddpm")
+    before, where = weights(model).double(), {"slots": MANY, "places": places, "seed": 0}
+    training.fit(model, data, arm="clipped", sigma=0.0, training=LINEAR, **where)
+    return (before - weights(model).double()) * MANY * 1e-11 / LINEAR.max_grad_norm
+
+
+def worst_records() -> Sample:
+    """Records of two kinds that one draw fewer would move together, found by search on a model."""
+    model, drawn = build("ddpm"), randomness.generator(0, "training/records")
+    torch.rand(MANY, generator=drawn)  # which slots are sampled
+    noises = model.randomness(MANY, generator=drawn)
+    kinds = torch.stack([torch.rand(GREY, generator=stream(1)), torch.ones(GREY)])
+    rows = []
+    for kind in (0, 1):
+        losses = [model.losses(kinds[[kind]], torch.tensor([kind]), r[None]).sum() for r in noises]
+        found = [torch.autograd.grad(each, list(model.parameters())) for each in losses]
+        rows.append(
+            [nn.functional.normalize(torch.cat([t.flatten() for t in g]), dim=0) for g in found]
+        )
+    each = torch.stack([torch.stack(row) for row in rows])
+    shift = each[:, 1:] - each[:, :-1]  # of a record that moves up by a slot
+    direction = shift[0].sum(0)
+    for _ in range(10):
+        chosen = (shift @ direction).argmax(0)
+        direction = shift[chosen, torch.arange(MANY - 1)].sum(0)
+    labels = torch.cat([torch.tensor([0]), chosen])
+    return Sample(kinds[labels], labels, torch.arange(MANY))
+
+
+def test_a_removed_record_leaves_the_others_in_their_slots():
+    """If the records behind it moved up, all their draws would change, and epsilon with them.
+
+    Given the draws, two sums that differ by `moved` C are told apart under noise of sigma C as one
+    record is under noise of sigma / moved C.
+    """
+    records = worst_records()
+    everyone = clipped_sum(records, torch.arange(MANY))
+    rest = Sample(*(part[1:] for part in records))
+    moved = {
+        name: (everyone - clipped_sum(rest, places)).norm().item()
+        for name, places in {"up": rest.index - 1, "not": rest.index}.items()
+    }
+    sigma = accounting.noise_multiplier_for(0.34, steps=1, delta=1e-3)
+    proven = {n: accounting.epsilon(sigma / m, steps=1, delta=1e-3) for n, m in moved.items()}
+    assert proven["not"] == pytest.approx(0.34, rel=0.01)
+    assert proven["up"] > 5.6
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.999])
@@ -210,6 +270,58 @@ def test_a_batch_without_records_is_noise_alone():
 def test_impossible_requests_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         fit("vae", **changes)
+
+
+@pytest.mark.parametrize("arm", ["clipped", "dp"])
+def test_losses_that_mix_records_are_refused_before_the_first_step(arm, monkeypatch):
+    losses = type(build("vae")).losses
+    mixed = lambda *given: losses(*given) + losses(*given).mean()  # noqa: E731
+    monkeypatch.setattr(type(build("vae")), "losses", mixed)
+    with pytest.raises(ValueError, match="other records of the batch"):
+        fit("vae", arm=arm, sigma=float(arm == "dp"))
+    fit("vae")  # without clipping nothing is claimed
+
+
+# What is released must depend on records by way of noised gradients alone.
+
+
+def released(name: str, kind: int, monkeypatch, **options) -> list[torch.Tensor]:
+    """Weights and samples of a training on records of a kind, with noise for their gradients."""
+    real = training.dp.private_gradient
+
+    def noise_alone(module, losses, *, noise_multiplier, generator, **others) -> dp.Gradient:
+        found = real(module, losses, noise_multiplier=0.0, generator=generator, **others)
+        if noise_multiplier == 0:  # the synthetic half
+            return found
+        noise = [torch.randn(v.shape, generator=generator) for v in found.values]
+        return found._replace(values=noise)
+
+    preset = replace(families.preset(name, "smoke"), **options)
+    how = {"classes": CLASSES, "shape": GREY, "generator": stream(), "preset": preset}
+    model, n = networks.build(name, "smoke", **how), SLOTS - kind
+    images = torch.rand(n, *GREY, generator=stream(kind))
+    data = Sample(images, torch.full((n,), kind), torch.arange(n))
+    where = {"slots": SLOTS, "places": data.index + kind, "seed": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(training.dp, "private_gradient", noise_alone)
+        training.fit(model, data, arm="dp", sigma=1.0, training=preset.training, **where)
+    return [weights(model), model.sample(torch.arange(CLASSES), generator=stream())]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_with_noise_for_gradients_nothing_released_depends_on_the_records(name, monkeypatch):
+    first, second = (released(name, kind, monkeypatch) for kind in (0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("option", ["labels", "schedule"])
+def test_the_authors_options_are_caught_by_that(option, monkeypatch):
+    changes = {"labels": "batch"} if option == "labels" else {"schedule": "loss-gap"}
+    if option == "schedule":  # made to look at the loss from the first step on, and closely
+        monkeypatch.setattr(LossGapSchedule, "grace", 0)
+        monkeypatch.setattr(LossGapSchedule, "turn", lambda self, loss: str(loss)[-1] in "02468")
+    first, second = (released("gan", kind, monkeypatch, **changes) for kind in (0, 1))
+    assert not torch.equal(first[0], second[0])
 
 
 IMPORTS = """

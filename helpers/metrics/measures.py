@@ -59,6 +59,8 @@ class Private(NamedTuple):
     sigma: float
     training: Training
     noised_parameters: int
+    classes: int
+    unaccounted: str = ""  # what of records is read beside the noised gradients, in words
 
 
 class Measured(NamedTuple):
@@ -272,18 +274,19 @@ def _density_ratio(saw, saw_not, query, s: Subject) -> dict[str, float]:
 def take_accountant(s: Subject) -> Measured:
     """The accountant's epsilon, the noised parameters and the noise-to-signal ratio of a training.
 
-    Epsilon is infinite, and left out, in the arms `sgd` and `clipped`.
+    Epsilon is infinite, and left out, in the arms `sgd` and `clipped`, and of a model that reads
+    private records beside the noised gradients (defects D3 and D4).
     """
-    return Measured({} if s.private is None else accounted(s.private, s.dataset.classes), {})
+    return Measured({} if s.private is None else accounted(s.private), {})
 
 
-def accounted(private: Private, classes: tuple[str, ...]) -> dict[str, float]:
-    """What `take_accountant` gives of a training on these classes."""
+def accounted(private: Private) -> dict[str, float]:
+    """What `take_accountant` gives of a training."""
     run, size = private.training, private.noised_parameters
-    batch = run.sample_rate * len(classes) * PRIVATE_PER_CLASS
+    batch = run.sample_rate * private.classes * PRIVATE_PER_CLASS
     ratio = accounting.noise_to_signal(private.sigma, parameters=size, expected_batch=batch)
     metrics = {"noised_parameters": float(size), "noise_to_signal": ratio}
-    if private.arm == "dp":
+    if private.arm == "dp" and not private.unaccounted:
         metrics |= {
             f"epsilon_{delta:.0e}".replace("e-0", "e-"): accounting.epsilon(
                 private.sigma, steps=run.steps, sample_rate=run.sample_rate, delta=delta

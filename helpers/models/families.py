@@ -74,6 +74,14 @@ def family_of(model: str) -> str:
     return model
 
 
+def unaccounted(preset: Preset) -> str:
+    """What of private records a model reads beside the noised gradients, in words; "" if nothing.
+
+    Where there is anything, no noise gives a finite epsilon.
+    """
+    return getattr(preset, "unaccounted", "")
+
+
 def preset(model: str, scale: str) -> Preset:
     """The preset of a family or variant at a scale. Raises `ValueError` naming what is allowed."""
     family = FAMILIES[family_of(model)]

@@ -9,6 +9,8 @@ Shape = tuple[int, int, int]  # channels, size, size of an image
 class Generative(nn.Module):
     """A model trained on private records as a whole: `noised` and `released` are itself."""
 
+    classes: int
+
     @property
     def noised(self) -> nn.Module:
         """The network whose gradients depend on private records."""

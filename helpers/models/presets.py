@@ -56,6 +56,12 @@ class GAN:
     labels: str = "uniform"  # or "batch", the authors' (defect D3)
     schedule: str = "fixed"  # or "loss-gap", the authors' (defect D4)
 
+    @property
+    def unaccounted(self) -> str:
+        """What reaches the generator of private records without noise, in words; "" if nothing."""
+        leaks = {"their labels": self.labels == "batch", "their losses": self.schedule != "fixed"}
+        return " and ".join(leak for leak, there in leaks.items() if there)
+
 
 @dataclass(frozen=True)
 class PaperUNet:

@@ -173,7 +173,8 @@ def guaranteed(
     """Cells whose accountant's epsilon at delta 1e-3 is at most each target, sorted.
 
     The noise multiplier is the smallest of three digits that keeps it: another one for each model,
-    since they differ in their number of steps.
+    since they differ in their number of steps. Raises `ValueError` for a model of which no noise
+    keeps any.
     """
     cells = [
         cell
@@ -185,7 +186,13 @@ def guaranteed(
 
 
 def _noise_for(model: str, scale: str, epsilon: float) -> float:
-    run = families.preset(model, scale).training
+    preset = families.preset(model, scale)
+    if leaks := families.unaccounted(preset):
+        raise ValueError(
+            f"{model} has no finite epsilon, whatever the noise: of private records {leaks} reach "
+            "its generator beside the noised gradients; ask for a model without that"
+        )
+    run = preset.training
     sigma = accounting.noise_multiplier_for(
         epsilon, steps=run.steps, sample_rate=run.sample_rate, delta=DELTAS[0]
     )

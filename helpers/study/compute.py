@@ -15,8 +15,8 @@ from ..data.sources import from_bytes, to_bytes
 from ..metrics import attacks, measures
 from ..metrics.evaluation import EVALUATIONS, PRIVATE_PER_CLASS, ROLES, Evaluation
 from ..metrics.measures import Measured, Subject
-from ..models import networks, references
-from ..models.interface import Generative
+from ..models import families, networks, references
+from ..models.interface import Generative, Shape
 from ..randomness import generator as stream
 from ..training import devices, fit
 from . import host, store
@@ -102,9 +102,7 @@ def run_role(
     cell: Cell, dataset: Dataset, sets: Neighbours, role: str, device: torch.device
 ) -> dict[str, np.ndarray]:
     """One run's synthetic set (and weights, if it trains), from the store if it is there."""
-    records, places = getattr(sets, role), None
-    if role == "omitted":  # the others keep their slots, and with them their random draws
-        places = torch.isin(sets.full.index, records.index).nonzero()[:, 0]
+    records, places = getattr(sets, role), _places(sets, role)
 
     def make() -> dict[str, np.ndarray]:
         if cell.is_reference:
@@ -112,6 +110,14 @@ def run_role(
         return train_role(cell, dataset, records, places=places, device=device)
 
     return files.memo(store.folder(cell, dataset.checksum) / f"{role}.npz", make)
+
+
+def _places(sets: Neighbours, role: str) -> torch.Tensor:
+    """The slots of a role's records: of neighbouring roles, those of the records they share."""
+    records = getattr(sets, role)
+    if role == "omitted":  # a neighbour of the full set, in whose middle it has an empty slot
+        return torch.isin(sets.full.index, records.index).nonzero()[:, 0]
+    return torch.arange(len(records.index))  # the query is the last one of the victim
 
 
 def _asked(cell: Cell, dataset: Dataset) -> torch.Tensor:
@@ -151,7 +157,7 @@ def train_role(
     dataset: Dataset,
     records: Sample,
     *,
-    places: torch.Tensor | None = None,
+    places: torch.Tensor,
     device: torch.device | None = None,
 ) -> dict[str, np.ndarray]:
     """Train the cell's model on `records`, in the slots `places`, and sample it class by class.
@@ -221,13 +227,18 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
         groups = [(group.images, group.labels) for group in (sets.full, holdout)]
         return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
 
-    return Subject(dataset, sets, synthetic, losses=losses, private=private(cell, dataset), **how)
+    trained = private(cell, len(dataset.classes), dataset.shape)
+    return Subject(dataset, sets, synthetic, losses=losses, private=trained, **how)
 
 
 def of_arrays(cell: Cell, names: list[str], arrays: dict[str, np.ndarray]) -> Measured:
     """The measures of what is kept of a cell: they need neither its images nor its data set."""
-    subject = Subject(None, None, None, cell.evaluation, cell.seed, arrays=arrays)
-    return measures.take(names, subject)
+    trained = None
+    if not cell.is_reference and "samples" in arrays:
+        classes, shape = len(arrays["samples"]), from_bytes(arrays["samples"][0]).shape[1:]
+        trained = private(cell, classes, tuple(shape))
+    how = {"evaluation": cell.evaluation, "seed": cell.seed, "arrays": arrays}
+    return measures.take(names, Subject(None, None, None, private=trained, **how))
 
 
 def _loss_scores(cell: Cell, model: Generative, images, labels) -> np.ndarray:
@@ -235,10 +246,12 @@ def _loss_scores(cell: Cell, model: Generative, images, labels) -> np.ndarray:
     return attacks.loss_scores(model, images, labels, generator=drawn)
 
 
-def private(cell: Cell, dataset: Dataset) -> measures.Private:
-    """How privately the cell's model is trained."""
-    size = networks.count_parameters(_build(cell, dataset, "count").noised)
-    return measures.Private(cell.arm, cell.sigma, cell.preset.training, size)
+def private(cell: Cell, classes: int, shape: Shape) -> measures.Private:
+    """How privately the cell's model is trained, of images of a shape in so many classes."""
+    how = {"classes": classes, "shape": shape, "generator": stream(0, "count")}
+    size = networks.count_parameters(networks.build(cell.model, cell.scale, **how).noised)
+    leaks = families.unaccounted(cell.preset)
+    return measures.Private(cell.arm, cell.sigma, cell.preset.training, size, classes, leaks)
 
 
 def reference(dataset: Dataset, scale: str) -> dict[str, np.ndarray]:

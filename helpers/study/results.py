@@ -135,8 +135,9 @@ def _with_measures(path: Path, cell: Cell, record: dict, names: list[str]) -> di
 
     arrays = _required(path)
     measured = compute.of_arrays(cell, names, arrays)
-    files.write_arrays(path, arrays | measured.arrays)
-    metrics = record["metrics"] | measured.metrics
+    if measured.arrays:
+        files.write_arrays(path, arrays | measured.arrays)
+    metrics = store.without(store.current(record), names) | measured.metrics
     return record | {"metrics": metrics, "measures": store.versions([*store.held(record), *names])}
 
 

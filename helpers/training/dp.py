@@ -10,8 +10,8 @@ the gradients at the layers' outputs; with the layers' inputs they give every re
 norm, and once the clipping factors are known, the weighted sum. The backward pass computes no
 gradients of parameters, so a step costs little more than one without privacy.
 
-This module knows layers and losses, not which generator is trained; what a step costs is told by
-`accounting`.
+This module knows modules and losses, not which generator is trained; the rules of single layers are
+in `layers`, and what a step costs is told by `accounting`.
 """
 
 import math
@@ -19,10 +19,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .accounting import check_noise_multiplier
+from .layers import RULES
+
+SMALLEST, LARGEST = 1e-15, 1e15  # of the clipping norm C
 
 
 class Gradient(NamedTuple):
@@ -55,7 +57,7 @@ def private_gradient(
     - `normaliser`: a public constant, never the size of the private batch (defect D6).
 
     Raises `ValueError` for noise without clipping, which would have no finite sensitivity, for
-    values out of range, and for a gradient that is not finite.
+    values out of range, and for a gradient that is not finite; no message tells of which record.
     """
     check_noise_multiplier(noise_multiplier)
     if max_grad_norm is None and noise_multiplier > 0:
@@ -111,10 +113,15 @@ def clipped_sum(
     module's parameters, the losses [n] and the norms [n].
 
     Raises `ValueError` for other layers, for a layer called twice or never, for activations changed
-    in place, for frozen parameters, and naming the records whose gradient is not finite.
+    in place, for frozen parameters, for a gradient that is not finite, and for a C outside 1e-15 to
+    1e15: squares of smaller norms vanish in single precision, those of larger ones overflow. What
+    the losses do outside the layers is not seen here, but by `check_losses`.
     """
-    if not 0 < max_grad_norm < math.inf:
-        raise ValueError(f"max_grad_norm (C) is {max_grad_norm}; it must be finite and > 0")
+    if not SMALLEST <= max_grad_norm <= LARGEST:
+        raise ValueError(
+            f"max_grad_norm (C) is {max_grad_norm}; it must lie in {SMALLEST:g} to {LARGEST:g}, "
+            "where single precision can hold squared norms: scale the loss instead"
+        )
     layers = _trainable_layers(module)
     calls, values = _watch(layers, losses)
     means = _mean_of_draws(values, draws)
@@ -126,10 +133,10 @@ def clipped_sum(
         gradients = [
             gradient
             for layer, a, g in zip(layers, inputs, out_grads, strict=True)
-            for gradient in _RULES[type(layer)](layer, a, g, draws)
+            for gradient in RULES[type(layer)](layer, a, g, draws)
         ]
         norms = torch.stack([g.squared_norms for g in gradients]).sum(0).sqrt()
-        _check_finite(norms, means)
+        _check_finite(norms)
         factors = max_grad_norm / norms.clamp_min(max_grad_norm)
         total = [g.weighted_sum(factors) for g in gradients]
     return total, means.detach(), norms
@@ -141,8 +148,8 @@ def _trainable_layers(module: nn.Module) -> list[nn.Module]:
             raise ValueError(f"{layer} mixes records, which have no gradients of their own then")
     layers = [m for m in module.modules() if any(True for _ in m.parameters(recurse=False))]
     for layer in layers:
-        if type(layer) not in _RULES:
-            allowed = ", ".join(kind.__name__ for kind in _RULES)
+        if type(layer) not in RULES:
+            allowed = ", ".join(kind.__name__ for kind in RULES)
             raise ValueError(f"no per-record gradient rule for {layer}; allowed layers: {allowed}")
         if not all(p.requires_grad for p in layer.parameters()):
             raise ValueError(f"{layer} has frozen parameters; freeze or train whole networks")
@@ -194,173 +201,42 @@ def _untouched(
     return [calls[m].input for m in layers], [calls[m].output for m in layers]
 
 
-def _check_finite(norms: Tensor, losses: Tensor) -> None:
-    bad = (~norms.isfinite()).nonzero()[:, 0].tolist()
-    if bad:
+def _check_finite(norms: Tensor) -> None:
+    """Which record it is, or how many there are, is private: the message does not tell."""
+    if not norms.isfinite().all():
         raise ValueError(
-            f"the gradient of the records at positions {bad[:10]} of the batch is not finite (loss "
-            f"{losses[bad[0]].item()}); check their images, or lower the learning rate"
+            "a record's gradient is not finite, or too large for its square to be; check that all "
+            "images hold finite numbers in [0, 1], or lower the learning rate"
         )
 
 
-# Per-record gradients ---------------------------------------------------------------------------
+def check_losses(
+    module: nn.Module, losses: Callable[[slice], Tensor], *, records: int, draws: int = 1
+) -> None:
+    """Check that clipping bounds what a record does: once before a training, on made-up records.
 
-
-class RecordGradients(NamedTuple):
-    """The gradients of one parameter, one per record, as far as clipping needs them."""
-
-    squared_norms: Tensor  # [n]
-    weighted_sum: Callable[[Tensor], Tensor]  # factors [n] -> sum, in the parameter's shape
-
-
-def _explicit(gradients: Tensor) -> RecordGradients:
-    """From the gradients themselves, [n, ...]."""
-    flat = gradients.flatten(1)
-    # Row by row: over long vectors `vector_norm` loses digits.
-    rows = torch.linalg.vector_norm(gradients, dim=-1).square()
-    return RecordGradients(
-        rows.reshape(len(rows), -1).sum(1),
-        lambda factors: (factors @ flat).view(gradients.shape[1:]),
+    `losses(part)` are the losses of a slice of `records` records with draws of their own, as in
+    `private_gradient`. Raises `ValueError` if a record's loss depends on which others are there, or
+    if the gradients of the layers are not those of the losses, as when a loss uses a weight
+    directly. What made-up records do not show, such as a dependence on rare values, is not found.
+    """
+    whole = losses(slice(None)).detach()
+    tolerance = {"rtol": 1e-4, "atol": 1e-4 * whole.abs().max().item()}
+    for record in range(records):
+        rows = slice(record * draws, (record + 1) * draws)
+        alone = losses(slice(record, record + 1)).detach()
+        if not torch.allclose(alone, whole[rows], **tolerance):
+            raise ValueError(
+                "a record's loss changes with the other records of the batch, so that clipping "
+                "does not bound what one of them does; compute each loss from its own record alone"
+            )
+    sums = (
+        clipped_sum(module, lambda: losses(slice(None)), LARGEST, draws=draws)[0],
+        _plain_sum(module, lambda: losses(slice(None)), draws)[0],
     )
-
-
-def _product(
-    left: Tensor, x: Tensor, columns: Callable[[Tensor], Tensor], *, size: int
-) -> RecordGradients:
-    """Of matrices of `size` numbers, products over T positions: `left` [n, P, T] times [n, T, D].
-
-    The right factor is `columns(x)`, of as many records as `x` holds. It is made for a few records
-    at a time, which keeps it in the processor's cache.
-    """
-    n, rows, positions = left.shape
-    part = max(1, _CACHE * rows // (positions * size))
-    if size > _GHOST * positions**2:
-        return _ghost(left, columns(x), part)
-    gradients = left.new_empty(n, rows, size // rows)
-    pieces = left.split(part), x.split(part * (len(x) // n)), gradients.split(part)
-    for few, few_x, out in zip(*pieces, strict=True):
-        torch.bmm(few, columns(few_x), out=out)
-    return _explicit(gradients)
-
-
-def _ghost(left: Tensor, right: Tensor, part: int) -> RecordGradients:
-    """The same without ever forming a record's matrix (ghost norms, Li et al. 2022, 2110.05679).
-
-    Its squared norm is the inner product of the two Gram matrices over positions, in which large
-    terms may cancel: hence the double precision.
-    """
-
-    def squared_norms(x: Tensor, y: Tensor) -> Tensor:
-        x, y = x.mT.double(), y.double()
-        return ((x @ x.mT) * (y @ y.mT)).sum((1, 2)).clamp_min(0).to(left.dtype)
-
-    def weighted_sum(factors: Tensor) -> Tensor:
-        scaled = left * factors[:, None, None]
-        return scaled.transpose(0, 1).flatten(1) @ right.flatten(0, 1)
-
-    pieces = zip(left.split(part), right.split(part), strict=True)
-    return RecordGradients(torch.cat([squared_norms(x, y) for x, y in pieces]), weighted_sum)
-
-
-# Measured: the Gram matrices pay where a record's matrix is this many times larger than they are.
-_GHOST = 32
-_CACHE = 2**18  # numbers of the right factor made at a time: 1 MB
-
-
-def _positions(x: Tensor, draws: int) -> Tensor:
-    """[n * draws, channels, ...] -> [n, channels, draws * positions]."""
-    x = x.flatten(2)
-    if draws == 1:
-        return x
-    return x.unflatten(0, (len(x) // draws, draws)).transpose(1, 2).flatten(2)
-
-
-def _windows(layer: nn.Module, padding: tuple[int, int], draws: int) -> Callable[[Tensor], Tensor]:
-    """What the kernel sees: [n * draws, channels, H, W] -> [n, draws * T, h * w * channels].
-
-    The channels come last, so that long runs are copied: five times as fast as `F.unfold`.
-    """
-    (h, w), (down, across), (top, side) = layer.kernel_size, layer.stride, padding
-
-    def columns(x: Tensor) -> Tensor:
-        n, channels, height, width = x.shape
-        padded = x.new_zeros(n, height + 2 * top, width + 2 * side, channels)
-        padded[:, top : top + height, side : side + width] = x.permute(0, 2, 3, 1)
-        windows = padded.unfold(1, h, down).unfold(2, w, across)  # -> [., T_y, T_x, channels, h, w]
-        if channels == 1:  # long runs are those of positions
-            windows = windows.unflatten(0, (n // draws, draws)).permute(0, 5, 6, 4, 1, 2, 3)
-            return windows.reshape(n // draws, h * w, -1).mT
-        return windows.permute(0, 1, 2, 4, 5, 3).reshape(n // draws, -1, h * w * channels)
-
-    return columns
-
-
-def _bias(layer: nn.Module, g: Tensor, draws: int) -> list[RecordGradients]:
-    return [] if layer.bias is None else [_explicit(_positions(g, draws).sum(2))]
-
-
-def _linear(layer: nn.Linear, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
-    if a.dim() != 2:
-        raise ValueError(f"{layer} needs inputs [records, features], got {tuple(a.shape)}")
-    g, size = g.unsqueeze(2), layer.weight.numel()
-    weight = _product(_positions(g, draws), a, lambda x: x.unflatten(0, (-1, draws)), size=size)
-    return [weight, *_bias(layer, g, draws)]
-
-
-def _conv(layer: nn.Conv2d, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
-    _check_convolution(layer)
-    (h, w), (top, side) = layer.kernel_size, layer.padding
-    # Where the output has fewer channels, its windows are smaller: correlate the other way round.
-    flipped = layer.stride == (1, 1) and 2 * g.shape[1] <= a.shape[1] and top < h and side < w
-    padding = (h - 1 - top, w - 1 - side) if flipped else layer.padding
-    left, right = (a, g) if flipped else (g, a)
-    return [_kernel(layer, left, right, padding, draws, flipped), *_bias(layer, g, draws)]
-
-
-def _conv_transpose(
-    layer: nn.ConvTranspose2d, a: Tensor, g: Tensor, draws: int
-) -> list[RecordGradients]:
-    """The adjoint of a convolution: the roles of input and output gradient are exchanged."""
-    _check_convolution(layer)
-    return [_kernel(layer, a, g, layer.padding, draws), *_bias(layer, g, draws)]
-
-
-def _kernel(
-    layer: nn.Conv2d | nn.ConvTranspose2d,
-    left: Tensor,
-    right: Tensor,
-    padding: tuple[int, int],
-    draws: int,
-    flipped: bool = False,
-) -> RecordGradients:
-    """Of the kernel: the values of `left`, channel by channel, times the windows of `right`."""
-    windows, size = _windows(layer, padding, draws), layer.weight.numel()
-    product = _product(_positions(left, draws), right, windows, size=size)
-
-    def weighted_sum(factors: Tensor) -> Tensor:
-        kernel = product.weighted_sum(factors).unflatten(1, (*layer.kernel_size, -1))
-        return kernel.permute(3, 0, 1, 2).flip(2, 3) if flipped else kernel.permute(0, 3, 1, 2)
-
-    return RecordGradients(product.squared_norms, weighted_sum)
-
-
-def _check_convolution(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
-    if not plain or isinstance(layer.padding, str):
+    clipped, plain = (torch.cat([t.flatten() for t in parts]) for parts in sums)
+    if (clipped - plain).norm() > 1e-3 * plain.norm():
         raise ValueError(
-            f"{layer}: only ungrouped, undilated, numerically zero-padded convolutions"
+            "the losses' gradient is not that of the module's layers: a parameter is used outside "
+            "its layer, where it cannot be clipped; use weights by calling their layers alone"
         )
-
-
-def _group_norm(layer: nn.GroupNorm, a: Tensor, g: Tensor, draws: int) -> list[RecordGradients]:
-    normalised = F.group_norm(a, layer.num_groups, eps=layer.eps)
-    scale = _explicit(_positions(g * normalised, draws).sum(2))
-    return [scale, *_bias(layer, g, draws)]
-
-
-_RULES = {
-    nn.Linear: _linear,
-    nn.Conv2d: _conv,
-    nn.ConvTranspose2d: _conv_transpose,
-    nn.GroupNorm: _group_norm,
-}

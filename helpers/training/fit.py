@@ -3,6 +3,22 @@
 Arms differ in two numbers only: `sgd` does not clip, `clipped` clips per record without noise, `dp`
 clips and adds Gaussian noise. Sampling, optimiser, length and averaging are the preset's. Runs on
 neighbouring data sets share their initial weights and every random draw (defect D10).
+
+Every record has a slot; neighbouring data sets differ in one slot, empty in one of them. That
+a step of the arm `dp` then is a Gaussian mechanism of noise multiplier sigma, as `accounting` takes
+it to be, is seen so. Let R be the step's draws, of all slots, made without a look at the records.
+Given R and the weights, the clipped sum is
+
+    S = sum over the sampled slots s that hold a record x_s of f(x_s, R_s),   |f| <= C,
+
+so emptying a slot takes one term out of S, of norm at most C, and changes no other. The noise on S
+has standard deviation sigma C in every direction. As R does not depend on the records, S + noise
+and R together cost what S + noise costs given R; sampling slots independently is Poisson sampling;
+and weights are functions of public draws and of the noised sums so far: adaptive composition.
+
+A record's slot must therefore not depend on which other records are there. Were the records after
+a removed one to move up, each of their terms would change too, by up to 2 C. That draws have the
+same distribution in every slot does not help: the DDPM's times depend on each other.
 """
 
 import copy
@@ -39,7 +55,7 @@ def fit(
     training: presets.Training,
     slots: int,
     seed: int,
-    places: Tensor | None = None,
+    places: Tensor,
 ) -> Fitted:
     """Train `model`, on its device and in place, on `records`; returns it with averaged weights,
     and its history. Records are moved to that device; random numbers are drawn on the CPU.
@@ -48,22 +64,24 @@ def fit(
     - `slots`: the public number of records a run is laid out for. It fixes the normaliser and the
       layout of the random draws, so that neighbouring data sets of at most `slots` records see the
       same draws and the same scale whatever their size (defects D6, D10).
-    - `places`: the slot of each record [n], distinct; the first n by default.
+    - `places`: the slot of each record [n], distinct, int64. A neighbouring data set is one that
+      lacks a record and leaves the others where they are.
     - `seed`: of the streams for sampling records, the losses' randomness, the noise and the rest.
 
-    Raises `ValueError` for an arm and sigma that do not fit, more records than slots, or places
-    that are not one slot per record.
+    Raises `ValueError` for an arm and sigma that do not fit, more records than slots, places that
+    are not one slot per record, and a model whose losses clipping cannot bound (`dp.check_losses`).
     """
     accounting.check_arm(arm, sigma)
     if not 0 < len(records.images) <= slots:
         raise ValueError(f"{len(records.images)} records for {slots} slots; give 1 to {slots}")
-    places = torch.arange(len(records.images)) if places is None else places
     if len(places.unique()) != len(records.images) or not 0 <= places.min() <= places.max() < slots:
         raise ValueError(
             f"places are {places.tolist()}; give each record its own in 0..{slots - 1}"
         )
     images, labels = records.images.to(model.device), records.labels.to(model.device)
     records = records._replace(images=images, labels=labels)
+    if arm != "sgd":
+        _check_losses(model, images, training.draws)
     streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
     private = _Adam(model.noised, training.learning_rate, training)
     opponent = _opponent(model, training)
@@ -106,6 +124,21 @@ def _gradient(model, records, sigma, arm, training, slots, places, streams) -> d
         generator=streams["noise"],
         draws=draws,
     )
+
+
+def _check_losses(model: Generative, like: Tensor, draws: int, records: int = 3) -> None:
+    """Check the model's losses on made-up records, of which only the shape is that of `like`."""
+    made_up = stream(0, "training/check")
+    images = torch.rand(records, *like.shape[1:], generator=made_up).to(like)
+    labels = (torch.arange(records) % model.classes).to(like.device)
+    randomness = model.randomness(records * draws, generator=made_up).to(like)
+    randomness = randomness.unflatten(0, (records, draws))
+
+    def losses(part: slice) -> Tensor:
+        of_draws = (t[part].repeat_interleave(draws, 0) for t in (images, labels))
+        return model.losses(*of_draws, randomness[part].flatten(0, 1))
+
+    dp.check_losses(model.noised, losses, records=records, draws=draws)
 
 
 def _public_gradient(model, arm, training, generator) -> list[Tensor]:

@@ -117,6 +117,7 @@ def label_moved(seed: int, present: bool, labels: str) -> bool:
     images = torch.rand(20, 1, 28, 28, generator=stream(seed, "few-shot"))
     records = Sample(*(part[: 19 + present] for part in (images, classes, torch.arange(20))))
     run = {"arm": "dp", "sigma": 1000.0, "training": preset.training, "slots": 20, "seed": seed}
+    run["places"] = torch.arange(19 + present)
     after = fit.fit(model, records, **run).model.generator[0].weight.detach()
     return bool((after[:, preset.latent + 9] != before).any())
 
