@@ -23,9 +23,10 @@ def answers(results: Results) -> dict[str, float]:
     """Means of each model without and with the most noise.
 
     `<metric>_<model>_plain` and `..._noisy`, of real images `<metric>_floor`, what they stand
-    beside, `leak_p_<model>_<end>`, the p value of a leak, `leaks_<model>`, at how many levels of
-    noise it is at most 0.05, and how much noise a sigma is (`matched.answers`). Empty for a slice
-    of the grid that lacks one of the two levels.
+    beside, `proved_real`, the most that the attack "proves" of them, `leak_p_<model>_<end>`, the p
+    value of a leak, `leaks_<model>`, at how many levels of noise it is at most 0.05, and how much
+    noise a sigma is (`matched.answers`). Empty for a slice of the grid that lacks one of the two
+    levels.
     """
     frame = results.frame
     rows, measured = trained(frame), set(frame["metric"])
@@ -45,6 +46,9 @@ def answers(results: Results) -> dict[str, float]:
         for metric in ("fid", "accuracy")
         if metric in measured
     }
+    if "epsilon_lower" in measured:
+        of_real = frame[(frame["model"] == "real") & (frame["metric"] == "epsilon_lower")]
+        found["proved_real"] = float(of_real["value"].max())
     found |= _leaks(results, ends)
     model, classes = rows["model"].iloc[0], len(results.reference()["classes"])
     found |= matched.answers(rows["model"].unique(), classes, results.cells[0].scale)

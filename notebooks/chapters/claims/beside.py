@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from chapters.nfl import DATA, MODELS
@@ -13,7 +14,7 @@ from helpers.report import style, tables
 from helpers.study.results import Results
 
 from . import beyond
-from .evidence import NOISE, TITLES, Evidence, gather, matched_noise, one
+from .evidence import NOISE, PATH, TITLES, Evidence, gather, matched_noise, one
 
 
 def beside(study: pd.DataFrame) -> pd.DataFrame:
@@ -76,6 +77,18 @@ def freedom(judged: Sequence[Judged]) -> tuple[int, int]:
     errors = [part.quantity.pooled() for verdict in verdicts for part in verdict.parts]
     found = [error.freedom for error in errors if error is not None]
     return math.floor(min(found)), math.ceil(max(found))
+
+
+def leaks_most(study: pd.DataFrame, model: str = "ddpm") -> tuple[int, int]:
+    """Of how many data sets and sigmas the model's mean log density ratio at the query is the
+    highest of the three, and of how many."""
+    e, most = gather(study), []
+    for d, level in itertools.product(DATA, PATH):
+        found = {m: e.at(d, m, level, "log_density_ratio").values for m in MODELS}
+        if all(found.values()):
+            means = {m: np.mean(list(values.values())) for m, values in found.items()}
+            most.append(max(means, key=means.get) == model)
+    return sum(most), len(most)
 
 
 def seeds_alone(judged: Sequence[Judged], unpooled: Sequence[Judged]) -> list[str]:
