@@ -124,5 +124,19 @@ DATASETS = {
         shape=(3, 28, 28),
         ways=(Way(("bloodmnist",), sources.read_npz),),
     ),
+    "corn": About(
+        title="Corn",
+        classes=("grey leaf spot", "common rust", "northern leaf blight", "healthy"),
+        licence="CC BY-SA 3.0",
+        note="PlantVillage's photographs of corn leaves; own split, by a hash of the file names.",
+        shape=(3, 28, 28),
+        folder="PlantVillage/raw/color",
+        class_folders=(
+            "Corn_(maize)___Cercospora_leaf_spot Gray_leaf_spot",
+            "Corn_(maize)___Common_rust_",
+            "Corn_(maize)___Northern_Leaf_Blight",
+            "Corn_(maize)___healthy",
+        ),
+    ),
 }
 NAMES = tuple(DATASETS)

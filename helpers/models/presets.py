@@ -89,6 +89,14 @@ class DDPM:
     guidance: float = 2.0  # weight w of classifier-free guidance
 
 
+@dataclass(frozen=True)
+class OneShot:
+    """One release of class sums in a public embedding, decoded by a public library."""
+
+    training: Training  # one step over all records, of norm 1: what the accountant reads
+    simulator: str  # of the library and, once, of the encoder
+
+
 _SMOKE_TRAINING = Training(steps=4, learning_rate=1e-3, opponent_learning_rate=1e-3)
 
 VAE_PRESETS = {
@@ -185,3 +193,6 @@ DDPM_PRESETS = {
         steps=50,
     ),
 }
+
+_ONE_RELEASE = Training(steps=1, learning_rate=1.0)
+ONE_SHOT_PRESETS = {scale: OneShot(_ONE_RELEASE, "strokes") for scale in SCALES}
