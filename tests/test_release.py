@@ -180,9 +180,7 @@ def proof(epsilon, encoder, share=1.0):
 
 
 @pytest.mark.parametrize(("epsilon", "near"), [(10, 9.0), (1, 0.7)])
-def test_an_attack_comes_near_the_claimed_epsilon_and_never_beyond(
-    epsilon, near, encoder, numbers
-):
+def test_an_attack_comes_near_the_claimed_epsilon_and_never_beyond(epsilon, near, encoder, numbers):
     found = proof(epsilon, encoder)
     assert near < found.proven <= found.claimed <= epsilon
 

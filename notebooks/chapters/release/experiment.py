@@ -8,7 +8,6 @@ options; the plan of what is measured is in `plan`.
 
 import datetime
 import importlib.metadata
-import math
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, astuple, dataclass, fields, replace
@@ -229,7 +228,3 @@ def _rows(table: pd.DataFrame) -> Iterable[tuple[Unit, dict[str, float]]]:
             int(encoder),
         )
         yield unit, dict(zip(part["metric"], part["value"], strict=True))
-
-
-EPSILONS = (10.0, 3.0, 1.0)
-NO_NOISE = math.inf

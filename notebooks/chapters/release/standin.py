@@ -7,8 +7,10 @@ other images of all letters, unlabelled. The options below are compared at the n
 `data/results/release_standin.json`.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +30,7 @@ from helpers.training import release
 
 from . import letters
 
-SEEDS = (0, 1, 2, 3)
+SEEDS = (0, 1)
 CLASSES, PRIVATE = 10, 10
 _IMAGES = 60  # of each letter
 
@@ -44,27 +46,17 @@ class Option(NamedTuple):
 
 
 _PLAIN = Decoder(herded_below=0.0)
-_UNSMOOTHED = replace(_PLAIN, smoothing=0.0)
+_HERDED = replace(_PLAIN, herded_below=math.inf)
 
 
 def options() -> Iterator[Option]:
     """What is compared."""
-    for best in (100, 300, 600):
-        yield Option(f"best {best}", False, replace(_PLAIN, best=best))
-    for affinity in (1.0, 15.0):
-        yield Option(f"affinity {affinity:g}", False, replace(_PLAIN, affinity=affinity))
-    for best in (300, 500, 1000):
-        herded = replace(_PLAIN, herded_best=best, herded_below=9.0)
-        yield Option(f"herded of {best}", False, herded)
-    yield Option("soft 100", False, _PLAIN, soft=True)
-    yield Option("soft 1000", False, _PLAIN, synthetic=1000, soft=True)
-    yield Option("hard 1000", False, _PLAIN, synthetic=1000)
-    for smoothing in (0.0, 0.8, 0.95):
-        yield Option(f"smoothing {smoothing}", True, replace(_PLAIN, smoothing=smoothing))
-    for affinity in (0.5, 5.0):
-        smooth = replace(_PLAIN, smoothed_affinity=affinity)
-        yield Option(f"smoothed affinity {affinity:g}", True, smooth)
-    yield Option("smoothed, herded", True, replace(_PLAIN, herded_below=9.0))
+    yield Option("best 300", False, _PLAIN)
+    yield Option("herded of 500", False, _HERDED)
+    yield Option("best 100", False, replace(_PLAIN, best=100))
+    yield Option("1,000 a class, soft labels", False, _PLAIN, synthetic=1000, soft=True)
+    yield Option("folder, smoothed", True, _PLAIN)
+    yield Option("folder, not smoothed", True, replace(_PLAIN, smoothing=0.0))
 
 
 def folder() -> Public:
@@ -124,11 +116,15 @@ def split(seed: int) -> tuple[Sample, Tensor, Tensor]:
     return sample, images[torch.cat(test)].float() / 255, truth
 
 
-def measured() -> dict[str, list]:
+def measured(folders: bool = True) -> dict[str, list]:
     """Mean accuracies at `SIGMAS` by option, each kept in the store as it is done."""
     found = {}
-    for option in sorted(options(), key=lambda option: option.folder):
-        key = files.content_hash(asdict(option.decoder), option[1], *option[3:], one_shot.COMMITTED)
+    for option in options():
+        if option.folder and not folders:
+            continue
+        key = files.content_hash(
+            asdict(option.decoder), option[1], *option[3:], one_shot.COMMITTED["strokes"]
+        )
         path = places.root() / "runs" / "release" / f"stand-in-{key}.json"
 
         def measure(option=option) -> list[list[float]]:
@@ -140,3 +136,16 @@ def measured() -> dict[str, list]:
         found[option.name] = values.mean(1).round(4).tolist()
         print(option.name, found[option.name], flush=True)
     return found
+
+
+def collect() -> Path:
+    """Write the numbers behind the choice into the committed results; their file."""
+    path = places.committed() / "results" / "release_standin.json"
+    content = {
+        "accuracy at epsilon 10, 3 and 1": measured(),
+        "private letters themselves": round(float(np.mean([ceiling(seed) for seed in SEEDS])), 4),
+        "seeds": SEEDS,
+        "chosen": asdict(Decoder()),
+    }
+    files.write_json(path, content)
+    return path
