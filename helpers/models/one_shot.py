@@ -30,7 +30,7 @@ SIGMAS = (0.406, 1.037, 2.575)  # of one release at epsilon 10, 3 and 1 and delt
 DIMENSION = 32
 LIBRARY = (3000, 10)  # classes and images of each that a simulator's library has
 # The committed encoders, by simulator: `file_hash` of their weights for grey images of 28 pixels.
-COMMITTED = {"strokes": "10fde0af9cba", "phantoms": ""}
+COMMITTED = {"strokes": "10fde0af9cba", "phantoms": "d8575ed5c241"}
 COMMITTED_SHAPE = (1, 28, 28)
 GRID = 2.0**-32  # of what is computed from private images, so that sums are exact
 _VERSION = 1  # raise when a library changes

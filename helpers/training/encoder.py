@@ -167,7 +167,9 @@ def of_folder(images: Tensor, *, seed: int = 0) -> Public:
     digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
     key = files.content_hash(VERSION, digest, list(images.shape), FOLDER, seed)
     path = places.root() / "runs" / "public" / f"folder-{key}.npz"
-    arrays = files.memo(path, lambda: to_arrays(train_on_images(images, seed=seed)))
+    arrays = files.memo(
+        path, lambda: to_arrays(train_on_images(images, seed=seed, episodes=FOLDER))
+    )
     encoder, library, drawn = from_arrays(arrays), images, stream(seed, "library/folder")
     for _ in range(_LIBRARY // len(images) - 1):
         more = [
