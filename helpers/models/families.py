@@ -53,8 +53,10 @@ VARIANTS = {
     "gan-16x": _variant("gan", discriminator=((104, 2), (240, 2), (208, 2))),
     "ddpm-quarter": _variant("ddpm", network=CompactUNet(8, 8, narrow=4, wide=4, width=14)),
     "ddpm-4x": _variant("ddpm", network=CompactUNet(32, 48, narrow=8, wide=16, width=80)),
-    "one_shot-phantoms": _variant("one_shot", simulator="phantoms"),
     "ddpm-16x": _variant("ddpm", network=CompactUNet(64, 96, narrow=16, wide=32, width=168)),
+    "one_shot-phantoms": _variant(
+        "one_shot", simulator="phantoms", encoder=presets.COMMITTED["phantoms"]
+    ),
 }
 REFERENCES = {  # generators that need no training, and how they are written
     "real": "other real images",

@@ -12,7 +12,6 @@ idea of DP-MERF (Harder et al. 2021, arXiv 2002.11603) and of private prototypes
 """
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +24,11 @@ from ..data import files, places, simulators
 from ..randomness import generator as stream
 from . import presets
 from .interface import Generative, Shape
+from .presets import COMMITTED, Decoder
 
 SIGMAS = (0.406, 1.037, 2.575)  # of one release at epsilon 10, 3 and 1 and delta 1e-3
 DIMENSION = 32
 LIBRARY = (3000, 10)  # classes and images of each that a simulator's library has
-# The committed encoders, by simulator: `file_hash` of their weights for grey images of 28 pixels.
-COMMITTED = {"strokes": "10fde0af9cba", "phantoms": "d8575ed5c241"}
 COMMITTED_SHAPE = (1, 28, 28)
 GRID = 2.0**-32  # of what is computed from private images, so that sums are exact
 _VERSION = 1  # raise when a library changes
@@ -95,20 +93,6 @@ class Public(NamedTuple):
     images: Tensor  # the library, uint8 [N, C, S, S]
     embeddings: Tensor  # of it, float32 [N, 32]
     neighbours: Tensor | None = None  # int64 [N, k] of a folder's images: labels are smoothed
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """How images are chosen from the library; chosen on public stand-ins, then left alone."""
-
-    best: int = 300  # candidates of a class: these many of the best, or as many as are asked for
-    affinity: float = 5.0  # weight of the cosine with the class's sum beside the log-odds
-    herded_best: int = 500  # candidates where images are herded,
-    herded_below: float = 0.5  # which they are at a sigma below this one
-    herded_length: float = 0.75  # of the mean embedding that herding aims at
-    smoothing: float = 0.95  # share of its neighbours in an image's class, in a folder,
-    smoothing_rounds: int = 20  # passed on so many times,
-    smoothed_affinity: float = 2.0  # and the cosine's weight beside it
 
 
 def probabilities(sums: Tensor, sigma: float, public: Public, decoder: Decoder) -> Tensor:
@@ -213,7 +197,7 @@ class OneShot(Generative):
             float(self.sigma),
             self.public,
             counts,
-            decoder=Decoder(),
+            decoder=self.preset.decoder,
             generator=generator,
         )
         return self.public.images[rows] / 255
