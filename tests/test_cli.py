@@ -23,7 +23,7 @@ def home(tmp_path, monkeypatch):
 def test_data_lists_what_is_there_and_what_is_not(home, capsys):
     assert main(["data"]) == 0
     output = capsys.readouterr().out
-    lines = {line.split()[0]: line for line in output.splitlines()[:9]}
+    lines = {line.split()[0]: line for line in output.splitlines()[:10]}
     assert tuple(lines) == ("name", *datasets.DATASETS, *NETWORKS)
     assert " yes " in lines["digits"] and " yes " in lines["lite0"]
     for name in ("mnist", "octmnist", "organamnist", "inception", "alexnet"):

@@ -44,7 +44,7 @@ def _drawn(per_letter: int, seed: int) -> dict[str, np.ndarray]:
     ]
     plain = torch.stack([torch.tensor(glyph) for glyph in glyphs])[:, None] / 255
     moved = torch.cat([augmented(part, generator=drawn) for part in plain.split(200)])
-    laid = [_layout(image) for image in ((moved - 0.25) / 0.6).clamp(0, 1)[:, 0].numpy()]
+    laid = [layout(image) for image in ((moved - 0.25) / 0.6).clamp(0, 1)[:, 0].numpy()]
     there = np.array([image.any() for image in laid])
     return {"images": np.stack(laid)[there][:, None], "labels": labels.numpy()[there]}
 
@@ -67,7 +67,7 @@ def _glyph(letter: str, font: ImageFont.FreeTypeFont) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def _layout(image: np.ndarray) -> np.ndarray:
+def layout(image: np.ndarray) -> np.ndarray:
     """Ink in a box of 20 of 28 pixels, its centre of mass in the middle, as MNIST's is."""
     rows, columns = (np.flatnonzero((image > 0.3).any(axis)) for axis in (1, 0))
     frame = np.zeros((_FRAME, _FRAME), np.uint8)

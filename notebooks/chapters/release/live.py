@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from helpers.data import datasets, draws
 from helpers.data.sources import to_bytes
@@ -18,6 +19,7 @@ from helpers.randomness import generator as stream
 from helpers.study import host
 from helpers.training import release
 
+from . import letters
 from .experiment import DELTA
 
 PER_CLASS = 100
@@ -39,6 +41,8 @@ def released(name: str, epsilon: float, seed: int) -> Released:
     classes = len(data.classes)
     with host.one_thread():
         private = draws.few_shot(data, 10, generator=stream(seed, "few-shot"))
+        private = private._replace(images=laid_out(private.images))
+        test = laid_out(data.test_images)
         drawn = stream(seed, "weights")
         model = networks.build("one_shot", "compact", classes=classes, generator=drawn)
         release.fit(model, private, sigma=sigma, seed=seed)
@@ -52,6 +56,13 @@ def released(name: str, epsilon: float, seed: int) -> Released:
                 preset=EVALUATIONS["compact"].classifier,
                 generator=stream(seed, "evaluation/classifier"),
             )
-            accuracies.append(utility.accuracy(classifier, data.test_images, data.test_labels))
+            accuracies.append(utility.accuracy(classifier, test, data.test_labels))
     promised = release.guarantee(sigma, delta=DELTA)
     return Released(to_bytes(images), data.classes, promised, *accuracies)
+
+
+def laid_out(images: torch.Tensor) -> torch.Tensor:
+    """Digits [N, 1, S, S] in the simulator's published layout, each for itself."""
+    large = F.interpolate(images, size=(96, 96), mode="bilinear")[:, 0].clamp(0, 1)
+    laid = np.stack([letters.layout(image) for image in large.numpy()])
+    return torch.from_numpy(laid)[:, None].float() / 255
