@@ -1,10 +1,10 @@
-"""The choice of every option on public stand-ins: private := letters of fonts.
+"""The choice of the decoder's options on a public stand-in: private := letters of fonts.
 
 Ten letters and ten images of each are drawn for every seed, a classifier is tested on the other
-images of these letters. The public side is the stroke simulator, or, for what belongs to a folder,
-other images of all letters, unlabelled. The options below are compared at the noises of epsilon
-10, 3 and 1; what won stands in `one_shot.Decoder`, and the numbers are kept in
-`data/results/release_standin.json`.
+images of these letters; the public side is the stroke simulator. Compared are how many candidates a
+class has and whether images are herded, at the noises of epsilon 10, 3 and 1. What won stands in
+`presets.Decoder`, the numbers in `data/results/release_standin.json`. The weight of the cosine, the
+smoothing in a folder and soft labels were set beforehand and not compared here.
 """
 
 import math
@@ -24,7 +24,6 @@ from helpers.models import one_shot
 from helpers.models.one_shot import SIGMAS, Decoder, Public
 from helpers.randomness import generator as stream
 from helpers.study import host
-from helpers.training import encoder as encoders
 from helpers.training import release
 
 from . import letters
@@ -39,7 +38,6 @@ class Option(NamedTuple):
     """One way to decode."""
 
     name: str
-    folder: bool  # whether the public side is a folder
     decoder: Decoder
     synthetic: int = 100
     soft: bool = False
@@ -51,17 +49,9 @@ _HERDED = replace(_PLAIN, herded_below=math.inf)
 
 def options() -> Iterator[Option]:
     """What is compared."""
-    yield Option("best 300", False, _PLAIN)
-    yield Option("herded of 500", False, _HERDED)
-    yield Option("best 100", False, replace(_PLAIN, best=100))
-    yield Option("1,000 a class, soft labels", False, _PLAIN, synthetic=1000, soft=True)
-    yield Option("folder, smoothed", True, _PLAIN)
-    yield Option("folder, not smoothed", True, replace(_PLAIN, smoothing=0.0))
-
-
-def folder() -> Public:
-    """Unlabelled images of all letters, other ones than are private."""
-    return encoders.of_folder(letters.images(_IMAGES, 1)[0])
+    yield Option("best 300", _PLAIN)
+    yield Option("herded of 500", _HERDED)
+    yield Option("best 100", replace(_PLAIN, best=100))
 
 
 def accuracy(option: Option, public: Public, sigma: float, seed: int) -> float:
@@ -116,10 +106,9 @@ def split(seed: int) -> tuple[Sample, Tensor, Tensor]:
     return sample, images[torch.cat(test)].float() / 255, truth
 
 
-def measured(folders: bool = True) -> dict[str, list]:
+def measured() -> dict[str, list]:
     """Accuracies by option: a row for each of `SIGMAS`, of `SEEDS`, kept as they are done."""
-    chosen = [option for option in options() if folders or not option.folder]
-    return {option.name: _kept(option, SIGMAS, SEEDS) for option in chosen}
+    return {option.name: _kept(option, SIGMAS, SEEDS) for option in options()}
 
 
 def at_low_noise() -> dict[str, list]:
@@ -129,12 +118,12 @@ def at_low_noise() -> dict[str, list]:
 
 
 def _kept(option: Option, sigmas: Sequence[float], seeds: Sequence[int]) -> list[list[float]]:
-    settings = asdict(option.decoder), *option[1:2], *option[3:], list(sigmas), list(seeds)
+    settings = asdict(option.decoder), option.synthetic, option.soft, list(sigmas), list(seeds)
     key = files.content_hash(*settings, one_shot.COMMITTED["strokes"])
 
     def measure() -> list[list[float]]:
         with host.one_thread():
-            public = folder() if option.folder else one_shot.simulated("strokes")
+            public = one_shot.simulated("strokes")
             return [
                 [round(accuracy(option, public, sigma, seed), 4) for seed in seeds]
                 for sigma in sigmas

@@ -70,6 +70,7 @@ def answer(epsilons: Sequence[float], private: int = 10) -> pd.DataFrame:
             "synthetic": f"{synthetic:,} a class{', soft' if soft else ''}",
         }
         row |= {f"ε = {e:g}": text(values[e], 2) if e in there else "" for e in epsilons}
+        row |= {"seeds": max(values[e].n for e in there)}
         rows.append(row | {"private images": text(ceiling(dataset, held), 2)})
     return pd.DataFrame(rows)
 
@@ -78,17 +79,20 @@ def shares(epsilons: Sequence[float]) -> pd.DataFrame:
     """The share of the private images' accuracy that a release with a folder keeps."""
     folders = {"organamnist": ("validation", "training"), "mnist": ("letters",)}
     folders |= {name: ("training",) for name in ("bloodmnist", "corn")}
-    found, rows = accuracies(), []
+    frame, rows = experiment.frame(), []
+    frame = frame[(frame["metric"] == "accuracy") & (frame["private"] == 10)]
+    own = frame[frame["mechanism"] == "private"].set_index(["dataset", "seed"])["value"]
     for dataset, publics in folders.items():
         for public in publics:
-            keys = [(dataset, "release", public, 10, 100, False, 0, e) for e in epsilons]
-            if not all(key in found.index for key in keys):
+            part = frame[(frame["dataset"] == dataset) & (frame["public"] == public)]
+            if part.empty:
                 continue
             row = {"private": datasets.about(dataset).title, "public": PUBLIC[public]}
-            for epsilon, key in zip(epsilons, keys, strict=True):
-                kept = found[key].mean / ceiling(dataset).mean
+            for epsilon in epsilons:
+                values = part[part["epsilon"] == epsilon].set_index(["dataset", "seed"])["value"]
+                kept = values.mean() / own[values.index].mean()  # of the same private images
                 row[f"ε = {epsilon:g}"] = f"{number(100 * kept, 0)} %"
-            rows.append(row)
+            rows.append(row | {"seeds": part["seed"].nunique()})
     return pd.DataFrame(rows)
 
 
