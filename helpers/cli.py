@@ -1,4 +1,6 @@
-"""`python -m helpers data|study|chapter ...`: a function per command that returns the exit code.
+"""`python -m helpers data|study|chapter|release|encoder ...`.
+
+A function per command that returns the exit code.
 
 What needs PyTorch is imported where it is used, so that a question about the store is answered at
 once.
@@ -12,8 +14,10 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+from . import release
 from .data import assets, datasets, places
 from .study import command
 
@@ -36,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_data(commands)
     command.add(commands, EXIT_CODES)
     _add_chapter(commands)
+    release.add(commands, EXIT_CODES)
+    _add_encoder(commands)
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)
 
@@ -101,6 +107,38 @@ def chapter(arguments: argparse.Namespace) -> int:
         arguments.parser.error(f"chapter {arguments.name!r} collects nothing; allowed: {allowed}")
     sys.path.insert(0, str(folder))
     print(importlib.import_module(f"chapters.{arguments.name}").collect())
+    return 0
+
+
+def _add_encoder(commands: Any) -> None:
+    command = commands.add_parser(
+        "encoder",
+        help="train the public encoder of a simulator again",
+        description="Train on public classes for minutes; the same machine gives the same file.",
+        epilog=EXIT_CODES,
+    )
+    command.add_argument("simulator", help="strokes or phantoms")
+    command.add_argument("--out", required=True, help="the .npz file to write, not there yet")
+    command.set_defaults(run=encoder, parser=command)
+
+
+def encoder(arguments: argparse.Namespace) -> int:
+    """Train a committed encoder again, into another file, and say whether it is the same."""
+    from .data import files
+    from .models import one_shot
+    from .study import host
+    from .training.encoder import train_on_simulator
+
+    out, name = Path(arguments.out), arguments.simulator
+    if name not in one_shot.COMMITTED or out.exists():
+        allowed = ", ".join(one_shot.COMMITTED)
+        arguments.parser.error(f"give one of {allowed}, and a file that does not exist")
+    with host.one_thread():
+        files.write_arrays(
+            out, one_shot.to_arrays(train_on_simulator(name, one_shot.COMMITTED_SHAPE))
+        )
+    found, pinned = files.file_hash(out), one_shot.COMMITTED[name]
+    print(f"{out}: {found}, {'the' if found == pinned else 'not the'} committed one ({pinned})")
     return 0
 
 

@@ -36,6 +36,7 @@ PARAMETERS = {
     "factors": _TEXTS,
     "sigmas": Kind((str, int, float), "a list of levels", '["sgd", 0.1]', many=True),
     "sigma": Kind((int, float), "a number", "0.2"),
+    "epsilon": Kind((int, float), "a number", "3"),
     "epsilons": _NUMBERS,
     "seeds": Kind((int,), "a list of whole numbers", "[0, 1]", many=True),
     "scale": _TEXT,

@@ -9,7 +9,7 @@ from scipy import stats
 
 from helpers.metrics import attacks
 from helpers.models import networks
-from helpers.models.families import FAMILIES
+from helpers.study.cell import MODELS
 from helpers.training import accounting
 
 
@@ -164,7 +164,7 @@ def test_the_loss_attack_finds_what_the_model_remembers_and_averages_its_randomn
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_loss_attack_takes_every_model(name, shape):
     model = networks.build(name, "smoke", classes=10, shape=shape, generator=rng())
     candidates = torch.rand(7, *shape, generator=rng())

@@ -16,10 +16,10 @@ from torch.utils._pytree import tree_map_only
 
 from helpers.data.draws import Sample
 from helpers.models import families, networks
-from helpers.models.families import FAMILIES
+from helpers.study.cell import MODELS
 from helpers.training import devices, fit
 
-NAMES = tuple(FAMILIES)
+NAMES = MODELS  # trained step by step
 AWAY = torch.device("meta")
 
 

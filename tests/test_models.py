@@ -11,11 +11,11 @@ import torch
 from helpers.data.draws import Sample
 from helpers.models import families, networks, presets
 from helpers.models.ddpm import amplitudes, ancestral, ddim
-from helpers.models.families import FAMILIES
 from helpers.models.gan import FixedSchedule, LossGapSchedule
+from helpers.study.cell import MODELS
 from helpers.training import fit
 
-NAMES = tuple(FAMILIES)
+NAMES = MODELS  # trained step by step
 CLASSES = 10
 GREY = (1, 28, 28)
 SHAPES = (GREY, (3, 32, 32), (1, 64, 64))

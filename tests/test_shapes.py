@@ -13,7 +13,7 @@ from helpers.data.sources import from_bytes, to_bytes
 from helpers.metrics import attacks, features, fidelity, plane, privacy, robustness, utility
 from helpers.metrics.evaluation import EVALUATIONS
 from helpers.models import families, networks, references
-from helpers.models.families import FAMILIES
+from helpers.study.cell import MODELS
 from helpers.training import fit
 
 CLASSES = 3
@@ -34,7 +34,7 @@ def records(shape, per_class=4, seed=0) -> Sample:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_family_is_trained_sampled_and_measured(name, shape):
     private, holdout = records(shape), records(shape, seed=1)
     model = networks.build(name, "smoke", classes=CLASSES, shape=shape, generator=rng())

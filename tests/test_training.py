@@ -11,12 +11,12 @@ from torch import nn
 from helpers import randomness
 from helpers.data.draws import Sample
 from helpers.models import families, networks, presets
-from helpers.models.families import FAMILIES
 from helpers.models.gan import LossGapSchedule
+from helpers.study.cell import MODELS
 from helpers.training import accounting, dp
 from helpers.training import fit as training
 
-NAMES = tuple(FAMILIES)
+NAMES = MODELS  # trained step by step
 CLASSES = 4
 SLOTS = 8
 GREY = (1, 28, 28)

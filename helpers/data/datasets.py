@@ -150,6 +150,12 @@ def ready(name: str) -> bool:
     return _find(name) is not None
 
 
+def files_of(name: str) -> tuple[Path, ...]:
+    """The files or the folder that `load(name)` reads, none if it would download them."""
+    found = _find(name)
+    return found.paths if found else ()
+
+
 # Finding
 
 

@@ -69,6 +69,45 @@ def read_folder(
     return Content(content.arrays, names, " ".join(filter(None, (content.note, left_out))))
 
 
+def read_classes(
+    folder: Path, *, size: int = 28, channels: int | None = None
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """All images of the class folders, unsplit, their class numbers [N], and the classes' names.
+
+    Images as `read_folder` gives them. Raises `ValueError` if there are no class folders, one holds
+    no image, or an image cannot be read.
+    """
+    names = tuple(_name(path) for path in _inside(folder)) if folder.is_dir() else ()
+    if len(names) < 2:
+        raise ValueError(
+            f"{folder} holds no list of classes: give a folder with one folder of images for each "
+            f"class, two or more; there are: {', '.join(names) or 'none'}"
+        )
+    paths, labels = listed(folder, names, Counter())
+    return _pixels(paths, size, channels), np.array(labels), names
+
+
+def read_unlabelled(folder: Path, *, size: int = 28, channels: int | None = None) -> np.ndarray:
+    """All images in a folder and the folders in it, whatever these are called; as `read_folder`.
+
+    Raises `ValueError` if there is none, or one cannot be read.
+    """
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"), key=lambda path: path.as_posix())
+        if path.suffix.lower() in SUFFIXES and not any(map(_is_clutter, (path, *path.parents)))
+    ]
+    if not paths:
+        raise ValueError(f"{folder} holds no image; read are {', '.join(SUFFIXES)}")
+    return _pixels(paths, size, channels)
+
+
+def _pixels(paths: Sequence[Path], size: int, channels: int | None) -> np.ndarray:
+    images = [read_image(path, size) for path in paths]
+    colour = channels == 3 or (channels is None and any(map(_is_colour, images)))
+    return np.stack([np.asarray(image.convert("RGB" if colour else "L")) for image in images])
+
+
 def read_image(path: Path, size: int) -> Image.Image:
     """One image file as a grey ("L") or "RGB" image of `size` x `size`; see the module.
 

@@ -32,11 +32,15 @@ def to_bytes(images: "Tensor") -> np.ndarray:
 
 def from_bytes(pixels: np.ndarray) -> "Tensor":
     """Images uint8 [N, S, S] or [N, S, S, 3] as float32 [N, 1 or 3, S, S] in [0, 1]."""
+    return channels_first(pixels).float() / 255
+
+
+def channels_first(pixels: np.ndarray) -> "Tensor":
+    """Images uint8 [N, S, S] or [N, S, S, 3] as uint8 [N, 1 or 3, S, S]."""
     import torch
 
     images = torch.from_numpy(pixels)
-    images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1).contiguous()
-    return images.float() / 255
+    return images.unsqueeze(1) if images.ndim == 3 else images.movedim(3, 1).contiguous()
 
 
 def read_npz(

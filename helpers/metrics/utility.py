@@ -57,11 +57,14 @@ class Classifier(nn.Module):
 
 
 def check_training_set(images: Tensor, labels: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:
-    """Images and labels of a set to train on; `ValueError` unless every class occurs."""
+    """Images and labels of a set to train on, each a class or, as floats [N, n_classes], its
+    probabilities; `ValueError` unless every class occurs."""
     images = check_images(images, "training images")
-    labels = check_labels(labels, len(images), "training labels")
     if n_classes < 2:
         raise ValueError(f"n_classes is {n_classes}; a classifier needs at least 2")
+    if labels.ndim == 2:
+        return images, _check_probabilities(labels, len(images), n_classes)
+    labels = check_labels(labels, len(images), "training labels")
     counts = torch.bincount(labels, minlength=n_classes)
     if len(counts) > n_classes:
         raise ValueError(f"label {len(counts) - 1} is outside the {n_classes} classes")
@@ -69,6 +72,17 @@ def check_training_set(images: Tensor, labels: Tensor, n_classes: int) -> tuple[
     if missing:
         raise ValueError(f"no training image of class {missing}; every class needs at least one")
     return images, labels
+
+
+def _check_probabilities(labels: Tensor, count: int, n_classes: int) -> Tensor:
+    labels = labels.detach().cpu().float()
+    proper = (labels >= 0).all() and torch.allclose(labels.sum(1), torch.ones(len(labels)))
+    if labels.shape != (count, n_classes) or not proper:
+        raise ValueError(
+            f"training labels: shape {tuple(labels.shape)}; probabilities [{count}, {n_classes}] "
+            "that add up to 1 are needed"
+        )
+    return labels
 
 
 def _batch_indices(n: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:
@@ -89,9 +103,10 @@ def train_classifier(
 ) -> Classifier:
     """A classifier after `preset.steps` Adam steps on `images` [N, C, H, W] in [0, 1].
 
-    `labels` [N] in 0..n_classes-1. `generator` decides initial weights and batches: the same
-    generator state gives the same classifier. torch's global stream is left as it was. Raises
-    `ValueError` for bad images, a label outside the classes, or a class without an image.
+    `labels` [N] in 0..n_classes-1, or probabilities [N, n_classes]. `generator` decides initial
+    weights and batches: the same generator state gives the same classifier. torch's global stream
+    is left as it was. Raises `ValueError` for bad images, a label outside the classes, or a class
+    without an image.
     """
     images, labels = check_training_set(images, labels, n_classes)
     with torch.random.fork_rng(devices=[]):

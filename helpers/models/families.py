@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from . import presets
 from .presets import CompactUNet
 
-Preset = presets.VAE | presets.GAN | presets.DDPM
+Preset = presets.VAE | presets.GAN | presets.DDPM | presets.OneShot
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ FAMILIES = {
     "vae": Family("VAE", "#0173b2", "o", presets.VAE_PRESETS, "vae.VAE"),
     "gan": Family("GAN", "#de8f05", "s", presets.GAN_PRESETS, "gan.GAN"),
     "ddpm": Family("DDPM", "#029e73", "^", presets.DDPM_PRESETS, "ddpm.DDPM"),
+    "one_shot": Family("One release", "#cc78bc", "P", presets.ONE_SHOT_PRESETS, "one_shot.OneShot"),
 }
 
 
@@ -54,6 +55,9 @@ VARIANTS = {
     "ddpm-quarter": _variant("ddpm", network=CompactUNet(8, 8, narrow=4, wide=4, width=14)),
     "ddpm-4x": _variant("ddpm", network=CompactUNet(32, 48, narrow=8, wide=16, width=80)),
     "ddpm-16x": _variant("ddpm", network=CompactUNet(64, 96, narrow=16, wide=32, width=168)),
+    "one_shot-phantoms": _variant(
+        "one_shot", simulator="phantoms", encoder=presets.COMMITTED["phantoms"]
+    ),
 }
 REFERENCES = {  # generators that need no training, and how they are written
     "real": "other real images",

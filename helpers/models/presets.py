@@ -95,6 +95,30 @@ class DDPM:
     guidance: float = 2.0  # weight w of classifier-free guidance
 
 
+@dataclass(frozen=True)
+class Decoder:
+    """How images are chosen from the library; chosen on public stand-ins, then left alone."""
+
+    best: int = 300  # candidates of a class: these many of the best, or as many as are asked for
+    affinity: float = 5.0  # weight of the cosine with the class's sum beside the log-odds
+    herded_best: int = 500  # candidates where images are herded,
+    herded_below: float = 0.5  # which they are at a sigma below this one
+    herded_length: float = 0.75  # of the mean embedding that herding aims at
+    smoothing: float = 0.95  # share of its neighbours in an image's class, in a folder,
+    smoothing_rounds: int = 20  # passed on so many times,
+    smoothed_affinity: float = 2.0  # and the cosine's weight beside it
+
+
+@dataclass(frozen=True)
+class OneShot:
+    """One release of class sums in a public embedding, decoded by a public library."""
+
+    training: Training  # one step over all records, of norm 1: what the accountant reads
+    simulator: str  # of the library and of the classes that the encoder learned from
+    encoder: str  # hash of its weights
+    decoder: Decoder = Decoder()
+
+
 _SMOKE_TRAINING = Training(steps=4, learning_rate=1e-3, opponent_learning_rate=1e-3)
 
 VAE_PRESETS = {
@@ -190,4 +214,11 @@ DDPM_PRESETS = {
         network=PaperUNet(features=128),
         steps=50,
     ),
+}
+
+# The committed encoders, by simulator: `file_hash` of their weights for grey images of 28 pixels.
+COMMITTED = {"strokes": "10fde0af9cba", "phantoms": "d8575ed5c241"}
+_ONE_RELEASE = Training(steps=1, learning_rate=1.0)
+ONE_SHOT_PRESETS = {
+    scale: OneShot(_ONE_RELEASE, "strokes", COMMITTED["strokes"]) for scale in SCALES
 }

@@ -17,8 +17,9 @@ from ..metrics.evaluation import EVALUATIONS, PRIVATE_PER_CLASS, ROLES, Evaluati
 from ..metrics.measures import Measured, Subject
 from ..models import families, networks, references
 from ..models.interface import Generative, Shape
+from ..models.one_shot import OneShot
 from ..randomness import generator as stream
-from ..training import devices, fit
+from ..training import devices, fit, release
 from . import host, store
 from .cell import Cell
 
@@ -168,16 +169,19 @@ def train_role(
     """
     began = time.process_time()
     model = _build(cell, dataset, "weights", cell.seed).to(device)
-    fitted = fit.fit(
-        model,
-        records,
-        arm=cell.arm,
-        sigma=cell.sigma,
-        training=cell.preset.training,
-        slots=len(dataset.classes) * PRIVATE_PER_CLASS,
-        seed=cell.seed,
-        places=places,
-    )
+    if isinstance(model, OneShot):
+        fitted = release.fit(model, records, sigma=cell.sigma, seed=cell.seed)
+    else:
+        fitted = fit.fit(
+            model,
+            records,
+            arm=cell.arm,
+            sigma=cell.sigma,
+            training=cell.preset.training,
+            slots=len(dataset.classes) * PRIVATE_PER_CLASS,
+            seed=cell.seed,
+            places=places,
+        )
     labels = _asked(cell, dataset)
     trained = time.process_time()
     images = fitted.model.sample(labels, generator=stream(cell.seed, "samples"))

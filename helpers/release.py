@@ -1,0 +1,233 @@
+"""`python -m helpers release`: synthetic images of one's own private ones, with a guarantee.
+
+The noise comes from the operating system's cryptographic source and is forgotten: no seed is taken,
+kept or printed, and every run is another release, whose cost adds to that of the others. Written
+are images by class, their probabilities if asked for, and a certificate. Nothing else that was
+computed from private images is: no sum, norm, count, or choice of settings by them.
+"""
+
+import argparse
+import hashlib
+import math
+import platform
+import secrets
+import shutil
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .data import files, folders, sources
+
+_NEAR = 0.02  # root mean square difference of pixels in [0, 1] that looks like one image twice
+_MECHANISM = (
+    "Gaussian noise on the sums, by class, of embeddings of norm at most 1 (float64); one release"
+)
+
+
+def add(commands: Any, exit_codes: str) -> None:
+    """Add the command and its options to the command line's `commands`."""
+    command = commands.add_parser(
+        "release",
+        help="release synthetic images of private ones of your own, with a guarantee",
+        description=(
+            "One private step, then public images chosen by it. Each run is a release of its own: "
+            "two of the same images cost more than one. Read the chapter on guarantees first."
+        ),
+        epilog=exit_codes,
+    )
+    command.add_argument(
+        "--images", type=Path, required=True, help="private images: one folder for each class"
+    )
+    command.add_argument(
+        "--epsilon", type=float, required=True, help="for one image added or removed"
+    )
+    command.add_argument("--delta", type=float, default=1e-3, help="default: 0.001")
+    public = command.add_mutually_exclusive_group(required=True)
+    public.add_argument("--public", type=Path, help="a folder of unlabelled images anyone may have")
+    public.add_argument("--simulator", help="strokes or phantoms, for grey images of 28 pixels")
+    command.add_argument(
+        "--per-class", type=int, required=True, metavar="N", help="synthetic images of each class"
+    )
+    command.add_argument("--soft-labels", action="store_true", help="write probabilities beside")
+    command.add_argument("--size", type=int, default=28, help="pixels a side; default: 28")
+    command.add_argument("--grey", action="store_true", help="read colour images in grey")
+    command.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
+    command.add_argument("--seed", help=argparse.SUPPRESS)
+    command.set_defaults(run=release, parser=command)
+
+
+def release(arguments: argparse.Namespace) -> int:
+    """Make a release, or say in one line why not; the exit code."""
+    try:
+        _check(arguments)
+        _release(arguments)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _check(asked: argparse.Namespace) -> None:
+    """Raise `ValueError` for what can be told before any image is read."""
+    if asked.seed is not None:
+        raise ValueError(
+            "a release takes no seed: whoever knows it subtracts the noise. Leave it out; for "
+            "experiments that can be repeated there is `study`"
+        )
+    if not 0 < asked.epsilon < math.inf:
+        raise ValueError(f"epsilon is {asked.epsilon}; it must be finite and > 0, such as 3")
+    if not 0 < asked.delta < 1:
+        raise ValueError(f"delta is {asked.delta}; it must lie in (0, 1), such as 0.001")
+    if asked.per_class < 1:
+        raise ValueError(f"--per-class is {asked.per_class}; it must be at least 1")
+    for folder in filter(None, (asked.images, asked.public)):
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; give one with images")
+    if asked.out.exists():
+        raise ValueError(
+            f"{asked.out} exists already; give a folder that does not, none is replaced"
+        )
+
+
+def _release(asked: argparse.Namespace) -> None:
+    import torch  # what can be refused without it is
+
+    from .models import one_shot
+    from .study import host
+    from .training import release as private
+
+    channels = 1 if asked.grey else None
+    pixels, labels, classes = folders.read_classes(asked.images, size=asked.size, channels=channels)
+    images, labels = sources.from_bytes(pixels), torch.from_numpy(labels)
+    with host.one_thread():
+        public, told = _public_side(asked, pixels)
+        sigma = private.noise_multiplier_for(asked.epsilon, delta=asked.delta)
+        sums = private.noisy_sums(
+            public.encoder.embed_exactly(images),
+            labels,
+            classes=len(classes),
+            sigma=sigma,
+            noise=private.system_normal,
+        )
+        # From here on nothing reads a private image.
+        drawn = torch.Generator().manual_seed(secrets.randbits(63))
+        counts, decoder = [asked.per_class] * len(classes), one_shot.Decoder()
+        rows = one_shot.choose(sums, sigma, public, counts, decoder=decoder, generator=drawn)
+        odds = one_shot.probabilities(sums, sigma, public, decoder)[rows]
+    certificate = _certificate(asked, private.guarantee(sigma, delta=asked.delta), classes, told)
+    chosen = sources.to_bytes(public.images[rows] / 255)
+    _write(asked.out, chosen, classes, odds.numpy() if asked.soft_labels else None, certificate)
+    print(
+        f"{asked.out}: {asked.per_class} images of each of {len(classes)} classes, epsilon "
+        f"{certificate['epsilon']['one record added or removed']:.3g} (one record replaced: "
+        f"{certificate['epsilon']['one record replaced']:.3g}) at delta {asked.delta:g}"
+    )
+
+
+def _public_side(asked: argparse.Namespace, private: np.ndarray) -> tuple[Any, dict[str, Any]]:
+    """The public side, and what the certificate tells of it."""
+    from .models import one_shot
+
+    shape = (3 if private.ndim == 4 else 1, *private.shape[1:3])
+    if asked.simulator:
+        one_shot.check_committed(asked.simulator, shape)
+        encoder = one_shot.COMMITTED[asked.simulator]
+        told = {"simulator": asked.simulator, "encoder": encoder, "images shown": "simulated"}
+        return one_shot.simulated(asked.simulator, shape), told
+    from .training import encoder as encoders
+
+    images = folders.read_unlabelled(asked.public, size=asked.size, channels=shape[0])
+    check_apart(private, images)
+    told = {
+        "folder": hashlib.sha256(images.tobytes()).hexdigest(),
+        "images": len(images),
+        "images shown": (
+            "the folder's own, or warped copies: their licence and the privacy of those they show "
+            "are not covered"
+        ),
+    }
+    return encoders.of_folder(sources.channels_first(images)), told
+
+
+def check_apart(private: np.ndarray, public: np.ndarray) -> None:
+    """Raise `ValueError` if an image is in both, uint8 [n, S, S(, 3)]; warn of near ones.
+
+    An image on both sides would be released without any noise.
+    """
+    known = {hashlib.sha256(image.tobytes()).digest() for image in public}
+    if any(hashlib.sha256(image.tobytes()).digest() in known for image in private):
+        raise ValueError(
+            "the public folder holds images of the private one: remove them from it, and whatever "
+            "else shows the same people or things"
+        )
+    flat, others = (part.reshape(len(part), -1) / np.float32(255) for part in (private, public))
+    squares = (others**2).sum(1)
+    for row in flat:
+        if ((squares - 2 * others @ row + row @ row).min() / row.size) < _NEAR**2:
+            warnings.warn(
+                "the public folder holds near-duplicates of private images; what it shows of them "
+                "is not protected",
+                stacklevel=2,
+            )
+            return
+
+
+def _certificate(
+    asked: argparse.Namespace, guarantee: Any, classes: Sequence[str], told: dict[str, Any]
+) -> dict[str, Any]:
+    packages = {name: metadata.version(name) for name in ("torch", "numpy", "scipy")}
+    return {
+        "mechanism": _MECHANISM,
+        "sensitivity": {"one record added or removed": 1, "one record replaced": 2},
+        "sigma": guarantee.sigma,
+        "delta": guarantee.delta,
+        "epsilon": {
+            "one record added or removed": guarantee.epsilon,
+            "one record replaced": guarantee.epsilon_replaced,
+        },
+        "advantage of the best attacker": guarantee.advantage,
+        "unit of privacy": "one image; a person with m of them has sensitivity m",
+        "composition": "each further release of the same images adds 1 / sigma^2 to this one's",
+        "public": {"classes": list(classes), **told},
+        "images per class": asked.per_class,
+        "noise": "the operating system's cryptographic source, double precision; no seed",
+        "versions": packages | {"python": platform.python_version()},
+    }
+
+
+def _write(
+    out: Path,
+    images: np.ndarray,
+    classes: Sequence[str],
+    odds: np.ndarray | None,
+    certificate: dict[str, Any],
+) -> None:
+    """Everything, in a folder that takes its name when it is whole."""
+    each = len(images) // len(classes)
+    fresh = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    try:
+        names = []
+        for place, image in enumerate(images):
+            name = f"{classes[place // each]}/{place % each + 1:05d}.png"
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(fresh / name)
+            names.append(name)
+        if odds is not None:
+            lines = [",".join(("image", *(f'"{c}"' for c in classes)))]
+            lines += [
+                f'"{name}",' + ",".join(f"{p:.4g}" for p in row)
+                for name, row in zip(names, odds, strict=True)
+            ]
+            (fresh / "probabilities.csv").write_text("\n".join(lines) + "\n")
+        files.write_json(fresh / "certificate.json", certificate)
+        fresh.rename(out)
+    except OSError as error:
+        raise files.unwritable(out, error, images.nbytes) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

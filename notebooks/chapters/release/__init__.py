@@ -1,0 +1,68 @@
+"""Experiments of the chapter on guarantees: one release beside its rivals.
+
+`standin` chose the options on public letters, `plan` says what is measured, `experiment` measures
+and keeps it, `tables` and `figures` show it, `audit` attacks the release.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from helpers.models import one_shot
+from helpers.randomness import generator as stream
+from helpers.study import results
+from helpers.study.results import Results
+from helpers.training import release as training
+
+from . import audit, experiment, plan, standin, tables
+
+
+def collect() -> Path:
+    """Measure what the plan lacks, hours of one core in all, and collect it; the CSV's path."""
+    standin.collect()
+    experiment.run(plan.units())
+    return experiment.collect(plan.units())
+
+
+def stepwise(found: Results, dataset: str) -> dict[str, dict[str, dict[float, float]]]:
+    """Accuracies of generators trained step by step at a guaranteed epsilon up to 10, by model."""
+    points: dict[str, dict[float, float]] = {}
+    metrics = results.cube(found.frame)
+    for (_, model, _, _), row in metrics.iterrows():
+        if row["epsilon_1e-3"] <= 10:
+            points.setdefault(model, {})[round(row["epsilon_1e-3"], 1)] = row["accuracy"]
+    return {dataset: points}
+
+
+def glued() -> dict[str, float]:
+    """The numbers that prose quotes, by name: `guarantees_release_mnist_3` and the like."""
+    numbers = {}
+    for dataset, public in plan.SIMULATED.items():
+        numbers[f"guarantees_private_{dataset}"] = tables.ceiling(dataset).mean
+        for epsilon in plan.EPSILONS:
+            mean = tables.of(dataset, "release", public, epsilon).mean
+            numbers[f"guarantees_release_{dataset}_{epsilon:g}"] = mean
+    return numbers
+
+
+def attacked(epsilons: Sequence[float], trials: int) -> pd.DataFrame:
+    """What attacks on releases prove, at the noise that is claimed and at 0.8 times it."""
+    units = torch.randn(30, one_shot.DIMENSION, generator=stream(0, "audit"), dtype=torch.float64)
+    units = units / units.norm(dim=1, keepdim=True) * (1 - 1e-9)
+    labels, rows = torch.arange(30) % 3, []
+    for epsilon in epsilons:
+        sigma = training.noise_multiplier_for(epsilon, delta=experiment.DELTA)
+        for share in (1.0, 0.8):
+            noise = audit.weaker(audit.seeded(0), share)
+            how = {"delta": experiment.DELTA, "trials": trials, "noise": noise}
+            found = audit.attack(units, labels, sigma, **how)
+            rows.append(
+                {
+                    "ε claimed": f"{found.claimed:.2f}",
+                    "noise": "as claimed" if share == 1 else f"secretly {share} times it",
+                    "ε proven": f"{found.proven:.2f}",
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,126 @@
+"""The numbers of the experiments: means over seeds with their 90 % intervals."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from helpers.data import datasets
+from helpers.metrics.statistics import Interval, mean_interval
+from helpers.report.style import number, text
+from helpers.training import release
+
+from . import experiment
+from .experiment import DELTA
+
+_SETTING = ["dataset", "mechanism", "public", "private", "synthetic", "soft", "encoder"]
+MECHANISMS = {"release": "one release", "means": "class means", "evolution": "Private Evolution"}
+PUBLIC = {
+    "": "none",
+    "strokes": "simulated strokes",
+    "phantoms": "simulated phantoms",
+    "letters": "letters of fonts",
+    "validation": "other scans, unlabelled",
+    "training": "same source, unlabelled",
+    "octmnist": "retinal scans, unlabelled",
+}
+
+
+def accuracies(metric: str = "accuracy") -> pd.DataFrame:
+    """A row per setting and epsilon of what is collected: `interval` over seeds."""
+    frame = experiment.frame()
+    frame = frame[frame["metric"] == metric]
+    grouped = frame.groupby([*_SETTING, "epsilon"])["value"]
+    return grouped.apply(lambda values: mean_interval(values.tolist())).rename("interval")
+
+
+def of(
+    dataset: str,
+    mechanism: str,
+    public: str,
+    epsilon: float,
+    *,
+    private: int = 10,
+    synthetic: int = 100,
+    soft: bool = False,
+    encoder: int = 0,
+) -> Interval:
+    """One setting's accuracy; `KeyError` if it was not measured."""
+    key = dataset, mechanism, public, private, synthetic, soft, encoder, epsilon
+    return accuracies().loc[key]
+
+
+def ceiling(dataset: str, private: int = 10) -> Interval:
+    """The accuracy that the private images themselves give."""
+    return of(dataset, "private", "", float("inf"), private=private)
+
+
+def answer(epsilons: Sequence[float], private: int = 10) -> pd.DataFrame:
+    """A row per setting: accuracies at each epsilon, and the private images'."""
+    found, rows = accuracies(), []
+    for setting, part in found.groupby(level=_SETTING, sort=False):
+        dataset, mechanism, public, held, synthetic, soft, encoder = setting
+        values = part.droplevel(_SETTING)
+        there = [epsilon for epsilon in epsilons if epsilon in values.index]
+        if mechanism == "private" or held != private or encoder or not there:
+            continue
+        row = {
+            "private": datasets.about(dataset).title,
+            "mechanism": MECHANISMS[mechanism],
+            "public": PUBLIC.get(public, public),
+            "synthetic": f"{synthetic:,} a class{', soft' if soft else ''}",
+        }
+        row |= {f"ε = {e:g}": text(values[e], 2) if e in there else "" for e in epsilons}
+        row |= {"seeds": max(values[e].n for e in there)}
+        rows.append(row | {"private images": text(ceiling(dataset, held), 2)})
+    return pd.DataFrame(rows)
+
+
+def shares(epsilons: Sequence[float]) -> pd.DataFrame:
+    """The share of the private images' accuracy that a release with a folder keeps."""
+    folders = {"organamnist": ("validation", "training"), "mnist": ("letters",)}
+    folders |= {name: ("training",) for name in ("bloodmnist", "corn")}
+    frame, rows = experiment.frame(), []
+    frame = frame[(frame["metric"] == "accuracy") & (frame["private"] == 10)]
+    own = frame[frame["mechanism"] == "private"].set_index(["dataset", "seed"])["value"]
+    for dataset, publics in folders.items():
+        for public in publics:
+            part = frame[(frame["dataset"] == dataset) & (frame["public"] == public)]
+            if part.empty:
+                continue
+            row = {"private": datasets.about(dataset).title, "public": PUBLIC[public]}
+            for epsilon in epsilons:
+                values = part[part["epsilon"] == epsilon].set_index(["dataset", "seed"])["value"]
+                kept = values.mean() / own[values.index].mean()  # of the same private images
+                row[f"ε = {epsilon:g}"] = f"{number(100 * kept, 0)} %"
+            rows.append(row | {"seeds": part["seed"].nunique()})
+    return pd.DataFrame(rows)
+
+
+def brought(epsilon: float, counts: Sequence[int] = (10, 20, 50)) -> pd.DataFrame:
+    """Accuracies at an epsilon by how many private images per class are brought."""
+    found, rows = accuracies(), []
+    for dataset, public in (("mnist", "strokes"), ("organamnist", "phantoms")):
+        row = {"private": datasets.about(dataset).title}
+        for count in counts:
+            key = dataset, "release", public, count, 100, False, 0, epsilon
+            row[f"{count} a class"] = text(found[key], 2) if key in found.index else ""
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def allowed(epsilons: Sequence[float]) -> pd.DataFrame:
+    """What each epsilon still allows: other units of privacy, and the best attacker's advantage."""
+    rows = []
+    for epsilon in epsilons:
+        sigma = release.noise_multiplier_for(epsilon, delta=DELTA)
+        one, ten = (release.guarantee(sigma, delta=DELTA, records=n) for n in (1, 10))
+        rows.append(
+            {
+                "ε": f"{epsilon:g}",
+                "σ": f"{sigma:.3f}",
+                "ε, one replaced": f"{one.epsilon_replaced:.1f}",
+                "ε, ten of one person": f"{ten.epsilon:.0f}",
+                "advantage": f"{one.advantage:.2f}",
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,187 @@
+"""`python -m helpers release`: what it writes, what it never writes, and what it refuses."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import cli
+from helpers.models import one_shot
+from helpers.training import encoder as encoders
+from helpers.training import release
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path, monkeypatch):
+    """A store of its own, with a small library and short trainings."""
+    monkeypatch.setenv("NFL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(one_shot, "LIBRARY", (60, 4))
+    monkeypatch.setattr(encoders, "FOLDER", encoders.Episodes(5, way=4, shot=4, query=2))
+    monkeypatch.setattr(encoders, "_LIBRARY", 200)
+    one_shot._committed.cache_clear()
+    yield
+    one_shot._committed.cache_clear()
+
+
+def write(folder, count, seed, *, colour=False, size=28):
+    numbers = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        shape = (size, size, 3) if colour else (size, size)
+        pixels = numbers.integers(256, size=shape, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{k}.png")
+    return folder
+
+
+@pytest.fixture
+def private(tmp_path):
+    for seed, name in enumerate(("benign", "malign")):
+        write(tmp_path / "private" / name, 6, seed)
+    return tmp_path / "private"
+
+
+def run(private, out, *more, epsilon="3"):
+    asked = ["release", "--images", str(private), "--epsilon", epsilon, "--per-class", "4"]
+    return cli.main([*asked, "--out", str(out), *more])
+
+
+def refused(capsys, *arguments, **settings):
+    assert run(*arguments, **settings) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    return error
+
+
+SIMULATOR = ("--simulator", "strokes")
+
+
+def test_a_release_holds_images_by_class_and_a_certificate(private, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(private, out, *SIMULATOR, "--soft-labels") == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "benign",
+        "certificate.json",
+        "malign",
+        "probabilities.csv",
+    ]
+    assert len(list((out / "malign").glob("*.png"))) == 4
+    rows = (out / "probabilities.csv").read_text().splitlines()
+    assert rows[0] == 'image,"benign","malign"' and len(rows) == 9
+    assert sum(map(float, rows[1].split(",")[1:])) == pytest.approx(1, abs=1e-3)
+    certificate = json.loads((out / "certificate.json").read_text())
+    expected = release.guarantee(certificate["sigma"], delta=1e-3)
+    assert certificate["epsilon"] == {
+        "one record added or removed": expected.epsilon,
+        "one record replaced": expected.epsilon_replaced,
+    }
+    assert expected.epsilon <= 3
+    assert certificate["public"]["encoder"] == one_shot.COMMITTED["strokes"]
+    assert "seed" not in certificate and " 6" not in json.dumps(certificate["public"])
+    assert f"{expected.epsilon_replaced:.3g}" in capsys.readouterr().out
+
+
+def test_the_certificate_says_nothing_of_the_private_images(private, tmp_path):
+    """More images, other images: the same certificate."""
+    assert run(private, tmp_path / "one", *SIMULATOR) == 0
+    write(private / "benign", 9, 7)
+    assert run(private, tmp_path / "two", *SIMULATOR) == 0
+    one, two = ((tmp_path / n / "certificate.json").read_text() for n in ("one", "two"))
+    assert one == two
+
+
+def test_two_releases_of_the_same_images_differ(private, tmp_path):
+    sums = []
+    original = release.noisy_sums
+
+    def kept(*arguments, **settings):
+        sums.append(original(*arguments, **settings))
+        return sums[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "noisy_sums", kept)
+        for name in ("one", "two"):
+            assert run(private, tmp_path / name, *SIMULATOR) == 0
+    assert not np.allclose(sums[0], sums[1])
+
+
+def test_a_folder_of_unlabelled_images_is_a_public_side(private, tmp_path):
+    public = write(tmp_path / "public" / "whatever", 100, 9)
+    assert run(private, tmp_path / "out", "--public", str(public.parent)) == 0
+    certificate = json.loads((tmp_path / "out" / "certificate.json").read_text())
+    assert certificate["public"]["images"] == 100
+    assert "licence" in certificate["public"]["images shown"]
+
+
+@pytest.mark.parametrize("epsilon", ["0", "-1", "inf", "nan"])
+def test_an_epsilon_out_of_range_is_refused(epsilon, private, tmp_path, capsys):
+    error = refused(capsys, private, tmp_path / "out", *SIMULATOR, epsilon=epsilon)
+    assert "must be finite and > 0" in error
+
+
+def test_a_seed_is_refused(private, tmp_path, capsys):
+    error = refused(capsys, private, tmp_path / "out", *SIMULATOR, "--seed", "1")
+    assert "a release takes no seed" in error
+
+
+def test_images_without_classes_are_refused(private, tmp_path, capsys):
+    write(tmp_path / "flat", 3, 0)
+    error = refused(capsys, tmp_path / "flat", tmp_path / "out", *SIMULATOR)
+    assert "holds no list of classes" in error
+    (private / "unsure").mkdir()
+    error = refused(capsys, private, tmp_path / "out", *SIMULATOR)
+    assert "unsure holds no image" in error
+    error = refused(capsys, tmp_path / "nowhere", tmp_path / "out", *SIMULATOR)
+    assert "nowhere is no folder" in error
+
+
+def test_images_of_another_shape_than_the_encoders_are_refused(private, tmp_path, capsys):
+    error = refused(capsys, private, tmp_path / "out", *SIMULATOR, "--size", "32")
+    assert "takes (1, 28, 28)" in error
+    write(private / "benign", 1, 5, colour=True)
+    error = refused(capsys, private, tmp_path / "out", *SIMULATOR)
+    assert "of 1 channel, not 3" in error
+    assert run(private, tmp_path / "out", *SIMULATOR, "--grey") == 0
+
+
+def test_a_simulator_that_there_is_not_is_refused(private, tmp_path, capsys):
+    error = refused(capsys, private, tmp_path / "out", "--simulator", "scribbles")
+    assert "allowed: strokes, phantoms" in error
+
+
+def test_a_public_folder_must_be_large_and_apart(private, tmp_path, capsys):
+    public = write(tmp_path / "public", 50, 9)
+    error = refused(capsys, private, tmp_path / "out", "--public", str(public))
+    assert "at least 100" in error
+    write(tmp_path / "public", 120, 9)
+    Image.open(private / "benign" / "0.png").save(public / "shared.png")
+    error = refused(capsys, private, tmp_path / "out", "--public", str(public))
+    assert "holds images of the private one" in error
+    pixels = np.array(Image.open(private / "benign" / "0.png"))
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(public / "shared.png")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert run(private, tmp_path / "out", "--public", str(public)) == 0
+    assert any("near-duplicates" in str(warning.message) for warning in caught)
+
+
+def test_nothing_is_replaced_and_nothing_half_written_stays(private, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert "exists already" in refused(capsys, private, out, *SIMULATOR)
+    out.rmdir()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("helpers.release.files.write_json", full)
+    assert "No space left" in refused(capsys, private, out, *SIMULATOR)
+    assert not out.exists() and not [p for p in tmp_path.iterdir() if p.name.startswith(".out")]
+
+
+def test_more_images_than_the_library_holds_are_refused(private, tmp_path, capsys):
+    asked = ["release", "--images", str(private), "--epsilon", "3", "--per-class", "999"]
+    assert cli.main([*asked, "--out", str(tmp_path / "out"), *SIMULATOR]) == 1
+    assert "the library holds 240" in capsys.readouterr().err
