@@ -16,7 +16,7 @@ from chapters.nfl import DATA_TITLES, MODEL_TITLES
 from helpers import study
 from helpers.models.families import VARIANTS, preset, unaccounted
 from helpers.report import tables
-from helpers.study import collected, compute, results
+from helpers.study import collected, compute, results, store
 from helpers.study.cell import LEVELS, MODELS, SEEDS, Cell
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,13 +76,21 @@ def test_the_table_is_tidy_sorted_and_finite(rows):
     assert all(math.isfinite(float(row["value"])) for row in rows)
 
 
+def about(dataset):
+    """What the JSON says of each cell of a data set."""
+    return json.loads((ROOT / "data" / "results" / f"{dataset}.json").read_text())["cells"]
+
+
 def test_cells_of_a_kind_have_the_same_metrics(rows):
-    """No metric is missing in a cell without notice (defect D21)."""
+    """No metric is missing in a cell without notice (defect D21): what it lacks is in the JSON."""
+    told = about(rows[0]["dataset"])
     metrics: dict[tuple, dict[tuple, set]] = {}
     for row in rows:
         family = row["model"].split("-")[0] if row["model"] in VARIANTS else row["model"]
         accounted = row["arm"] == "dp" and not unaccounted(preset(row["model"], row["scale"]))
-        kind = (family in MODELS, row["model"] in VARIANTS, accounted)
+        place = row["dataset"], row["model"], row["arm"], float(row["sigma"]), int(row["seed"])
+        lacks = tuple(store.lacking(told[Cell(*place, row["scale"]).name]))
+        kind = (family in MODELS, row["model"] in VARIANTS, accounted, lacks)
         cell = (row["model"], row["arm"], row["sigma"], row["seed"])
         metrics.setdefault(kind, {}).setdefault(cell, set()).add(row["metric"])
     for cells in metrics.values():
@@ -92,16 +100,17 @@ def test_cells_of_a_kind_have_the_same_metrics(rows):
 
 def test_every_cell_is_described_and_has_its_arrays(rows):
     dataset = rows[0]["dataset"]
-    provenance = json.loads((ROOT / "data" / "results" / f"{dataset}.json").read_text())
+    told = about(dataset)
     cells = {
         Cell(r["dataset"], r["model"], r["arm"], float(r["sigma"]), int(r["seed"]), r["scale"])
         for r in rows
     }
-    assert {cell.name for cell in cells} == set(provenance["cells"])
+    assert {cell.name for cell in cells} == set(told)
     for cell in cells:
+        kept = ARRAYS if not store.lacking(told[cell.name]) else {"samples", "class_fd_lite0"}
         with np.load(ROOT / "data" / "results" / dataset / f"{cell.name}.npz") as arrays:
-            assert set(arrays.files) >= ARRAYS
-            assert all(np.isfinite(arrays[name]).all() for name in ARRAYS)
+            assert set(arrays.files) >= kept
+            assert all(np.isfinite(arrays[name]).all() for name in kept)
 
 
 def test_a_chapter_finds_its_whole_grid(chapter, monkeypatch):
@@ -138,27 +147,30 @@ def test_the_readmes_answer_is_that_of_the_chapters():
         found |= glued(notebook)
     readme = " ".join((ROOT / "README.md").read_text().split())
     for said in (
-        "to {mnist_accuracy_ddpm_plain:.2f} without noise and still to "
-        "{mnist_accuracy_ddpm_noisy:.2f} at σ = {mnist_sigma:.1f}, where the VAE's fall to "
-        "{mnist_accuracy_vae_noisy:.2f}, while the hundred private images themselves give "
-        "{mnist_accuracy_real:.2f}",
-        "It bears the paper's σ well, at 1/{mnist_noise_step_least:.0f} to "
-        "1/{mnist_noise_step_most:.0f} of its noise-to-signal by the step (by the run, our DDPM's "
-        "σ = {mnist_sigma:.1f} is the paper's {mnist_noise_ddpm_there:.2f})",
-        "ε is still {mnist_epsilon_noisy:,.0f}",
-        "an ε of 100 takes leaves images worth {guarantees_accuracy_ddpm_100:.2f}, and that of an "
-        "ε of 10 leaves images worth {guarantees_accuracy_ddpm_10:.2f}",
         "images that train a classifier to {guarantees_release_mnist_10:.2f}, "
         "{guarantees_release_mnist_3:.2f} and {guarantees_release_mnist_1:.2f} on MNIST, and to "
         "{guarantees_release_organamnist_10:.2f}, {guarantees_release_organamnist_3:.2f} and "
         "{guarantees_release_organamnist_1:.2f} on OrganAMNIST, where the private images give "
         "{guarantees_private_organamnist:.2f}",
-        "f the paper's {claims_total:.0f} claims {claims_reproduced:.0f} are reproduced, "
-        "{claims_not_reproduced:.0f} are not and {claims_undecided:.0f} cannot be decided by our "
-        "three seeds",
+        "leaks a private image most in {ddpm_leaks_most:.0f} of {ddpm_leaks_of:.0f} comparisons",
+        "({mnist_accuracy_vae_plain:.2f}; the DDPM's {mnist_accuracy_ddpm_plain:.2f}; the hundred "
+        "private images themselves {mnist_accuracy_real:.2f})",
+        "the DDPM stands: {mnist_accuracy_ddpm_noisy:.2f} at σ = {mnist_sigma:.1f}, where the "
+        "VAE's fall to {mnist_accuracy_vae_noisy:.2f}",
+        "It bears the paper's σ, at 1/{mnist_noise_step_least:.0f} to "
+        "1/{mnist_noise_step_most:.0f} of its noise-to-signal by the step (by the run, our DDPM's "
+        "σ = {mnist_sigma:.1f} is the paper's {mnist_noise_ddpm_there:.2f})",
+        "ε is still {mnist_epsilon_noisy:,.0f}",
+        "an ε of 100 takes leaves images worth {guarantees_accuracy_ddpm_100:.2f}, and that of an "
+        "ε of 10 leaves images worth {guarantees_accuracy_ddpm_10:.2f}",
+        "Of {claims_total:.0f}, judged at the noise that matches theirs, {claims_reproduced:.0f} "
+        "are reproduced and {claims_contradicted:.0f} is contradicted whatever the network; "
+        "{claims_at_scale:.0f} are contradicted at our compact scale, where larger networks may "
+        "differ; {claims_undecided:.0f} cannot be decided, {claims_incomplete:.0f} of them because "
+        "the paper's noise was not tried on these images; and {claims_untestable:.0f} cannot be "
+        "tested here.",
     ):
         assert said.format(**found) in readme
-    assert found["claims_incomplete"] == 0  # else "by our seeds" is not the reason
 
 
 def test_the_leaks_that_the_discussion_tells_of_are_there():
@@ -189,4 +201,4 @@ def test_the_readme_has_the_figure_of_the_chapter():
 
 def test_committed_results_stay_small():
     files = [path for path in (ROOT / "data" / "results").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 20e6
+    assert sum(path.stat().st_size for path in files) < 25e6

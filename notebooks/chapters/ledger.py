@@ -59,8 +59,8 @@ def _unbroken(text: str) -> str:
 
 
 def rules(claims: Sequence[Claim]) -> pd.DataFrame:
-    """Every claim in our words, the section it stands in, the rule that decides it, and what of the
-    rule was changed after results had been seen."""
+    """Every claim in our words, the section it stands in, the rule that decides it, and,
+    if that is so of any, what of the rule was changed after results had been seen."""
     rows = [
         {
             "claim": f"{c.id}. {c.statement}",
@@ -70,7 +70,8 @@ def rules(claims: Sequence[Claim]) -> pd.DataFrame:
         }
         for c in claims
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if any(c.revised for c in claims) else table.drop(columns="fixed")
 
 
 def ledger(judged: Sequence[Judged]) -> pd.DataFrame:
