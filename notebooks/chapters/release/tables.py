@@ -55,7 +55,7 @@ def ceiling(dataset: str, private: int = 10) -> Interval:
 
 
 def answer(epsilons: Sequence[float], private: int = 10) -> pd.DataFrame:
-    """A row per setting: accuracies at each epsilon, and the private images'."""
+    """A row per setting: accuracies at each epsilon, and in "own" the private images'."""
     found, rows = accuracies(), []
     for setting, part in found.groupby(level=_SETTING, sort=False):
         dataset, mechanism, public, held, synthetic, soft, encoder = setting
@@ -67,12 +67,12 @@ def answer(epsilons: Sequence[float], private: int = 10) -> pd.DataFrame:
             "private": datasets.about(dataset).title,
             "mechanism": MECHANISMS[mechanism],
             "public": PUBLIC.get(public, public),
-            "synthetic": f"{synthetic:,} a class{', soft' if soft else ''}",
+            "a class": f"{synthetic:,}{', soft' if soft else ''}",
         }
         row |= {f"ε = {e:g}": text(values[e], 2) if e in there else "" for e in epsilons}
         row |= {"seeds": max(values[e].n for e in there)}
-        rows.append(row | {"private images": text(ceiling(dataset, held), 2)})
-    return pd.DataFrame(rows)
+        rows.append(row | {"own": number(ceiling(dataset, held).mean, 2)})
+    return pd.DataFrame(rows).set_index(["private", "mechanism"])
 
 
 def shares(epsilons: Sequence[float]) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def shares(epsilons: Sequence[float]) -> pd.DataFrame:
                 kept = values.mean() / own[values.index].mean()  # of the same private images
                 row[f"ε = {epsilon:g}"] = f"{number(100 * kept, 0)} %"
             rows.append(row | {"seeds": part["seed"].nunique()})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index(["private", "public"])
 
 
 def brought(epsilon: float, counts: Sequence[int] = (10, 20, 50)) -> pd.DataFrame:
@@ -105,7 +105,7 @@ def brought(epsilon: float, counts: Sequence[int] = (10, 20, 50)) -> pd.DataFram
             key = dataset, "release", public, count, 100, False, 0, epsilon
             row[f"{count} a class"] = text(found[key], 2) if key in found.index else ""
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index("private")
 
 
 def allowed(epsilons: Sequence[float]) -> pd.DataFrame:
@@ -123,4 +123,4 @@ def allowed(epsilons: Sequence[float]) -> pd.DataFrame:
                 "advantage": f"{one.advantage:.2f}",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index("ε")
