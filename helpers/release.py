@@ -102,11 +102,14 @@ def _release(asked: argparse.Namespace) -> None:
     from .study import host
     from .training import release as private
 
-    channels = 1 if asked.grey else None
+    channels, others = 1 if asked.grey else None, None
+    if asked.public:  # it says whether images are grey: one private image in colour must not
+        others = folders.read_unlabelled(asked.public, size=asked.size, channels=channels)
+        channels = 3 if others.ndim == 4 else 1
     pixels, labels, classes = folders.read_classes(asked.images, size=asked.size, channels=channels)
     images, labels = sources.from_bytes(pixels), torch.from_numpy(labels)
     with host.one_thread():
-        public, told = _public_side(asked, pixels)
+        public, told = _public_side(asked, pixels, others)
         sigma = private.noise_multiplier_for(asked.epsilon, delta=asked.delta)
         sums = private.noisy_sums(
             public.encoder.embed_exactly(images),
@@ -130,19 +133,21 @@ def _release(asked: argparse.Namespace) -> None:
     )
 
 
-def _public_side(asked: argparse.Namespace, private: np.ndarray) -> tuple[Any, dict[str, Any]]:
-    """The public side, and what the certificate tells of it."""
+def _public_side(
+    asked: argparse.Namespace, private: np.ndarray, images: np.ndarray | None
+) -> tuple[Any, dict[str, Any]]:
+    """The public side, of the images of a folder if they are given, and what the certificate tells
+    of it."""
     from .models import one_shot
 
-    shape = (3 if private.ndim == 4 else 1, *private.shape[1:3])
-    if asked.simulator:
+    if images is None:
+        shape = (3 if private.ndim == 4 else 1, *private.shape[1:3])
         one_shot.check_committed(asked.simulator, shape)
         encoder = one_shot.COMMITTED[asked.simulator]
         told = {"simulator": asked.simulator, "encoder": encoder, "images shown": "simulated"}
         return one_shot.simulated(asked.simulator, shape), told
     from .training import encoder as encoders
 
-    images = folders.read_unlabelled(asked.public, size=asked.size, channels=shape[0])
     check_apart(private, images)
     told = {
         "folder": hashlib.sha256(images.tobytes()).hexdigest(),

@@ -114,6 +114,14 @@ def test_a_folder_of_unlabelled_images_is_a_public_side(private, tmp_path):
     assert "licence" in certificate["public"]["images shown"]
 
 
+def test_one_private_image_in_colour_does_not_change_what_is_written(private, tmp_path):
+    write(private / "malign", 1, 5, colour=True)
+    public = write(tmp_path / "public", 100, 9)
+    assert run(private, tmp_path / "out", "--public", str(public)) == 0
+    with Image.open(tmp_path / "out" / "benign" / "00001.png") as image:
+        assert image.mode == "L"
+
+
 @pytest.mark.parametrize("epsilon", ["0", "-1", "inf", "nan"])
 def test_an_epsilon_out_of_range_is_refused(epsilon, private, tmp_path, capsys):
     error = refused(capsys, private, tmp_path / "out", *SIMULATOR, epsilon=epsilon)
