@@ -554,8 +554,16 @@ def test_losses_that_clipping_does_not_bound_are_refused(what, draws):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_families_losses_are_bounded_by_clipping(name, draws):
     batch = Batch(name, "compact", records=3, draws=draws)
-    losses = lambda part: batch.losses(*part.indices(3)[:2])()  # noqa: E731
-    dp.check_losses(batch.module, losses, records=3, draws=draws)
+
+    def losses(part: slice) -> Tensor:
+        return batch.losses(*part.indices(3)[:2])()
+
+    def mixed(part: slice) -> Tensor:
+        return losses(part) - losses(part).mean() / 2
+
+    dp.check_losses(batch.module, losses, records=3, draws=draws)  # raises nothing
+    with pytest.raises(ValueError, match="other records"):
+        dp.check_losses(batch.module, mixed, records=3, draws=draws)
 
 
 @pytest.mark.parametrize("fails", [False, True])
