@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 ON_DISK = {"file", "data", "blob", "about", "chrome"}  # chrome: the browser's own start page
@@ -242,3 +246,68 @@ def test_citations_show_their_reference(browser: webdriver.Chrome, book: Path) -
         lambda driver: driver.find_elements("class name", "tooltip-inner")
     )
     assert "Auto-encoding variational Bayes" in tooltip.text
+
+
+def test_results_come_before_their_code(browser: webdriver.Chrome, book: Path, root: Path) -> None:
+    """On every page of results code is folded, and opens on a click; the quickstart shows it."""
+    open_cells = {}
+    for path in sorted((book / "notebooks").glob("*.html")):
+        browser.get(path.as_uri())
+        cells = browser.find_elements("css selector", "div.cell_input pre")
+        open_cells[path.stem] = sum(cell.is_displayed() for cell in cells)
+    assert open_cells.pop("quickstart") > 5
+    open_cells.pop("your_images", None)
+    assert nonempty(open_cells) == {}
+    browser.get((book / "notebooks/mnist.html").as_uri())
+    browser.find_element("css selector", "details.hide > summary").click()
+    assert browser.find_element("css selector", "details.hide pre").is_displayed()
+
+
+def test_every_page_says_which_version_it_is(pages: dict[str, Page], book: Path) -> None:
+    written = re.compile(r"Version [\d.]+ · (?:commit [0-9a-f]+ of [\d-]{10} · )?MIT licence")
+    silent = [n for n in pages if "/" in n and not written.search((book / n).read_text())]
+    assert silent == []
+
+
+def choose(browser: webdriver.Chrome, **wanted: str) -> str:
+    """Choose in the explorer's lists; the address of the pictures that it then shows."""
+    for axis, value in wanted.items():
+        Select(browser.find_element("name", axis)).select_by_value(value)
+    return shown_picture(browser)
+
+
+def shown_picture(browser: webdriver.Chrome) -> str:
+    piece = browser.find_element("css selector", "#explorer .piece")
+    return piece.value_of_css_property("background-image")[5:-2]
+
+
+def test_the_explorer_shows_the_chosen_cell_as_it_is_committed(
+    browser: webdriver.Chrome, book: Path, root: Path
+) -> None:
+    resize(browser, 1400)
+    browser.get((book / "book/explorer.html").as_uri())
+    url = choose(browser, dataset="organamnist", model="gan", level="0.3", seed="2")
+    shown = np.asarray(Image.open(unquote(urlsplit(url).path)).convert("L"))
+    with np.load(root / "data/results/organamnist/gan-0.3-s2-compact.npz") as kept:
+        rows = np.concatenate([kept["samples"], kept["gallery"]], axis=1)
+    assert (shown == np.block([list(row) for row in rows])).all()
+    said = browser.find_element("css selector", "#explorer .said").text
+    assert said.startswith("OrganAMNIST, GAN, σ = 0.3, seed 2, guaranteed ε at most ")
+    table = (root / "data/results/organamnist.csv").read_text()
+    [fid] = re.findall(r"^organamnist,gan,dp,0.3,2,compact,fid,([\d.]+)$", table, re.MULTILINE)
+    numbers = browser.find_element("css selector", "#explorer .numbers").text
+    assert f"FID (Inception) ↓ {float(fid):.1f} " in numbers
+
+    browser.find_element("id", "explorer").send_keys(Keys.ARROW_RIGHT)
+    assert shown_picture(browser).endswith("organamnist-gan-0.4-2.webp")
+    assert browser.current_url.endswith("#organamnist/gan/0.4/2")
+    choose(browser, model="ddpm", level="sgd")
+    assert "no guarantee at all" in browser.find_element("css selector", "#explorer .said").text
+
+
+def test_the_explorers_address_keeps_the_choice(browser: webdriver.Chrome, book: Path) -> None:
+    browser.get((book / "book/explorer.html").as_uri() + "#octmnist/vae/clipped/1")
+    assert shown_picture(browser).endswith("octmnist-vae-clipped-1.webp")
+    browser.get((book / "book/explorer.html").as_uri() + "#octmnist/vae/nonsense/9")
+    browser.refresh()
+    assert shown_picture(browser).endswith("octmnist-vae-sgd-0.webp")

@@ -1,0 +1,55 @@
+"""What a reader meets on a page: results before code, and below them which version made them."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+CODE_FIRST = {"notebooks/quickstart", "notebooks/your_images"}  # pages on how to write it
+KEPT_OPEN = {"hide-input", "remove-input", "remove-cell"}  # a cell that decides for itself
+
+
+def fold_code(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Fold the code of cells that show something; leave out cells that only prepare others."""
+    notebook = docname.startswith("notebooks/") and docname not in CODE_FIRST
+    if not notebook:
+        return
+    page = json.loads(source[0])
+    for cell in page["cells"]:
+        tags = cell["metadata"].setdefault("tags", [])
+        if cell["cell_type"] == "code" and not KEPT_OPEN & set(tags):
+            shown = cell["outputs"] and "remove-output" not in tags
+            tags.append("hide-input" if shown else "remove-cell")
+    source[0] = json.dumps(page)
+
+
+def name_the_version(app: Sphinx, config: Config) -> None:
+    """Put the version, the commit and its date, and the licence below every page."""
+    root = Path(app.srcdir)
+    version = re.search(r"^version: (\S+)", (root / "CITATION.cff").read_text(), re.MULTILINE)[1]
+    asked = ["git", "log", "-1", "--format=commit %h of %cs"]
+    found = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False)
+    parts = [f"Version {version}", found.stdout.strip(), "MIT licence; data have their own"]
+    config.html_theme_options["extra_footer"] = "<p>" + " · ".join(filter(None, parts)) + "</p>"
+
+
+def drop_source_maps(app: Sphinx, failed: Exception | None) -> None:
+    """Delete the themes' source maps, which are for their developers, and what points to them."""
+    if failed or app.builder.format != "html":
+        return
+    for path in Path(app.outdir, "_static").rglob("*.map"):
+        path.unlink()
+        code = path.with_suffix("")
+        text = code.read_text()
+        code.write_text(re.sub(r"\n?(//# |/\*# )sourceMappingURL=\S+( \*/)?", "", text))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("source-read", fold_code)
+    app.connect("config-inited", name_the_version)
+    app.connect("build-finished", drop_source_maps)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
