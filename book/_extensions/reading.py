@@ -5,10 +5,12 @@ import re
 import subprocess
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 CODE_FIRST = {"notebooks/quickstart", "notebooks/your_images"}  # pages on how to write it
+GLOSSARY = "book/glossary"
 KEPT_OPEN = {"hide-input", "remove-input", "remove-cell"}  # a cell that decides for itself
 
 
@@ -24,6 +26,24 @@ def fold_code(app: Sphinx, docname: str, source: list[str]) -> None:
             shown = cell["outputs"] and "remove-output" not in tags
             tags.append("hide-input" if shown else "remove-cell")
     source[0] = json.dumps(page)
+
+
+def explain_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Give links to the glossary their definition as a title, which shows on hover and focus."""
+    links = [n for n in doctree.findall(nodes.reference) if "#term-" in _target(n)]
+    if not links:
+        return
+    defined = {}
+    for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
+        [definition] = item.findall(nodes.definition)
+        text = " ".join(definition.astext().split())
+        defined |= {name: text for term in item.findall(nodes.term) for name in term["ids"]}
+    for link in links:
+        link["reftitle"] = defined[_target(link).split("#")[1]]
+
+
+def _target(link: nodes.reference) -> str:
+    return link.get("refuri") or f"#{link.get('refid', '')}"
 
 
 def name_the_version(app: Sphinx, config: Config) -> None:
@@ -50,6 +70,7 @@ def drop_source_maps(app: Sphinx, failed: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", fold_code)
+    app.connect("doctree-resolved", explain_terms)
     app.connect("config-inited", name_the_version)
     app.connect("build-finished", drop_source_maps)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

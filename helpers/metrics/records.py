@@ -91,11 +91,11 @@ _LOSS_ATTACK = {
 # At the query, for the presence of a class; it leaks in both directions
 _RATIOS = {
     "epsilon_hat": Metric(
-        "empirical ε̂ at the query ↓", -1, 2, zero="copies", one="real", authors="epsilon_hat_paper"
+        "leak at one image, nats ↓", -1, 2, zero="copies", one="real", authors="epsilon_hat_paper"
     ),
-    "epsilon_hat_paper": Metric("empirical ε̂, authors' form ↓", -1, 2),
+    "epsilon_hat_paper": Metric("leak at one image, authors' form ↓", -1, 2),
     "log_density_ratio": Metric(
-        "log density ratio at the query", 0, 2, authors="epsilon_hat_paper"
+        "log density ratio at one image", 0, 2, authors="epsilon_hat_paper"
     ),
     "log_density_ratio_low": Metric("log density ratio, lower end", 0),
     "log_density_ratio_high": Metric("log density ratio, upper end", 0),

@@ -68,6 +68,11 @@ def trained(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["model"].isin(REFERENCES)]
 
 
+def named(model: str) -> str:
+    """How a model or reference generator is written in a table."""
+    return TITLES.get(model) or REFERENCES.get(model, model)
+
+
 def levels(frame: pd.DataFrame) -> list[str]:
     """The levels present in a tidy frame, from no clipping to most noise."""
     order = {"none": 0, "sgd": 1, "clipped": 2, "dp": 3}

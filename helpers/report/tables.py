@@ -14,7 +14,7 @@ from ..metrics.statistics import Interval, mean_interval
 from ..study import store
 from ..study.cell import Cell
 from ..study.results import Results
-from .style import number, ordered, text, with_level
+from .style import named, number, ordered, text, with_level
 
 
 def intervals(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def extent(results: Results) -> pd.DataFrame:
             "core-hours": round(sum(about[cell.name]["core_seconds"] for cell in cells) / 3600, 1),
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    return table.sort_index(key=_by_model)
+    return table.sort_index(key=_by_model).rename(named)
 
 
 def _trainings(cell: Cell, about: Mapping) -> int:
@@ -54,9 +54,9 @@ def _trainings(cell: Cell, about: Mapping) -> int:
 def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """One row per model and level, one column per metric: "mean ± half-width" as text.
 
-    A metric without a value there shows as "∞" if it is the accountant's epsilon of a model trained
-    without noise, else as "–". The last column is the number of seeds. `ValueError` for a metric
-    without a record.
+    Columns are called as the metrics' records say. A metric without a value there shows as "∞" if
+    it is the accountant's epsilon of a model trained without noise, else as "–". The last column is
+    the number of seeds, if it is not the same everywhere. `ValueError` for a metric without record.
     """
     rows = with_level(frame)
     cells = (
@@ -65,11 +65,13 @@ def summary(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     order, columns = pd.MultiIndex.from_frame(cells), {}
     for metric in metrics:
         digits, found = record(metric).digits, _intervals(frame, metric)
-        columns[metric] = [
+        columns[record(metric).title] = [
             _shown(found[key], digits) if key in found else _absent(metric, *key) for key in order
         ]
     seeds = rows.groupby(["model", "level"], observed=True)["seed"].nunique()
-    return pd.DataFrame(columns, index=order).assign(seeds=seeds.reindex(order))
+    if seeds.nunique() > 1:
+        columns["seeds"] = seeds.reindex(order).to_numpy()
+    return pd.DataFrame(columns, index=order).rename(named, level="model")
 
 
 def _shown(interval: Interval, digits: int) -> str:
@@ -106,7 +108,8 @@ def leaks(results: Results, variant: str = "") -> pd.DataFrame:
         rows.append((_shown(means[key], 2), seeds, f"{leak.p:.4f}" if leak else "–"))
     columns = ["log density ratio", "p of each seed", "p of all"]
     table = pd.DataFrame(rows, index=index, columns=columns)
-    return table.sort_index(level="model", key=_by_model, sort_remaining=False, kind="stable")
+    table = table.sort_index(level="model", key=_by_model, sort_remaining=False, kind="stable")
+    return table.rename(named, level="model")
 
 
 class Leak(NamedTuple):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers.metrics.records import direction, record
 from helpers.metrics.statistics import mean_interval
+from helpers.report.style import named
 
 
 def ranking(frame: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
@@ -29,8 +30,8 @@ def ranking(frame: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
         means = loss.mean().round(record(metric).digits)
         order = means.sort_values(kind="stable").index
         signs = [" = " if means[a] == means[b] else ", " for a, b in itertools.pairwise(order)]
-        said = "".join(itertools.chain(*zip(order, [*signs, ""], strict=True)))
-        rows[metric] = (said, _compared(loss["copies"] - loss["real"]))
+        said = "".join(itertools.chain(*zip(map(named, order), [*signs, ""], strict=True)))
+        rows[record(metric).title] = (said, _compared(loss["copies"] - loss["real"]))
     columns = ["order, best first", "copies against real"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 

@@ -128,7 +128,8 @@ def anchors(found: Found) -> pd.DataFrame:
             cells.append(shown.replace("nan", "missing"))
         rows[name] = [*cells, *_scale(judged)]
     columns = [
-        f"{dimension}: {metric}" for dimension, metric in zip(DIMENSIONS, HEADLINE, strict=True)
+        f"{dimension}: {record(metric).title}"
+        for dimension, metric in zip(DIMENSIONS, HEADLINE, strict=True)
     ]
     columns += ["ceiling − chance", "in standard errors", "criterion"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("data set")
@@ -232,17 +233,17 @@ def _kemeny(judged: Judged) -> np.ndarray:
     return -criterion.kemeny(*criterion.ballots(judged)).astype(float)
 
 
-OURS = "the criterion: fid, accuracy, mia_auc"
+OURS = "the criterion"
 SCHEMES: dict[str, Scheme] = {
     OURS: _criterion(),
     "arithmetic mean": _criterion(power=1.0),
     "worst of the three": _criterion(power=-np.inf),
     "fidelity by √FID": _criterion((ROOT_FID, *HEADLINE[1:])),
-    "fidelity by fd_lite0": _criterion(("fd_lite0", *HEADLINE[1:])),
+    "fidelity by Lite0's features": _criterion(("fd_lite0", *HEADLINE[1:])),
     "fidelity by recall": _criterion(("recall", *HEADLINE[1:])),
-    "privacy by epsilon_lower": _criterion((*HEADLINE[:2], "epsilon_lower")),
-    "privacy by epsilon_hat": _criterion((*HEADLINE[:2], "epsilon_hat")),
-    "privacy by mia_loss_auc": _criterion((*HEADLINE[:2], "mia_loss_auc")),
+    "privacy by the proved ε": _criterion((*HEADLINE[:2], "epsilon_lower")),
+    "privacy by the leak at one image": _criterion((*HEADLINE[:2], "epsilon_hat")),
+    "privacy by the loss attack": _criterion((*HEADLINE[:2], "mia_loss_auc")),
     "privacy by the accountant": _criterion((*HEADLINE[:2], FORMAL)),
     "min–max between competitors": min_max,
     "Borda: mean rank": _borda,
