@@ -11,7 +11,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 STRIP := nbstripout --keep-output --keep-count --keep-id \
   --extra-keys "metadata.papermill cell.metadata.papermill metadata.language_info.version"
 
-.PHONY: book pages test study bench clean
+.PHONY: book pages pdf test study bench clean
 .DEFAULT_GOAL := book
 
 .venv/.stamp: requirements.txt pyproject.toml
@@ -30,7 +30,7 @@ book: .venv/.stamp
 	  $(RUN) papermill --kernel python3 --cwd notebooks --no-progress-bar $$0 _build/$$0; \
 	  $(RUN) $(STRIP) _build/$$0; \
 	  mv _build/$$0 $$0'
-	.venv/bin/python book/readme_figure.py
+	.venv/bin/python book/first_picture.py
 	$(MAKE) pages
 
 # The pages from the notebooks as they are.
@@ -39,6 +39,16 @@ pages: .venv/.stamp
 	.venv/bin/jupyter-book build . -W --keep-going --quiet
 	@test -f _build/html/index.html
 	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+# The whole book on paper: one page of all pages, printed by Chromium.
+pdf: .venv/.stamp
+	rm -rf _build/paper
+	.venv/bin/jupyter-book build . --builder custom --custom-builder singlehtml --path-output _build/paper --quiet
+	cp _build/paper/_build/singlehtml/book/intro.html _build/paper/_build/singlehtml/book.html
+	chromium --headless --no-sandbox --disable-gpu --virtual-time-budget=120000 --no-pdf-header-footer \
+	  --print-to-pdf=_build/book.pdf file://$(CURDIR)/_build/paper/_build/singlehtml/book.html
+	@test -s _build/book.pdf
+	@echo "The book: $(CURDIR)/_build/book.pdf"
 
 test: .venv/.stamp
 	$(RUN) ruff check .

@@ -311,3 +311,25 @@ def test_the_explorers_address_keeps_the_choice(browser: webdriver.Chrome, book:
     browser.get((book / "book/explorer.html").as_uri() + "#octmnist/vae/nonsense/9")
     browser.refresh()
     assert shown_picture(browser).endswith("octmnist-vae-sgd-0.webp")
+
+
+def test_a_figure_is_enlarged_on_a_click(browser: webdriver.Chrome, book: Path) -> None:
+    resize(browser, 1400)
+    browser.get((book / "notebooks/mnist.html").as_uri())
+    figure = browser.find_element("css selector", "article figure img.enlargeable")
+    ActionChains(browser).scroll_to_element(figure).click(figure).perform()
+    [large] = browser.find_elements("css selector", "dialog.enlarged[open] img")
+    assert large.get_attribute("src") == figure.get_attribute("src")
+    assert large.size["width"] > 1.5 * figure.size["width"]
+    large.click()
+    assert not browser.find_elements("css selector", "dialog.enlarged[open]")
+
+
+def test_words_show_their_meaning(browser: webdriver.Chrome, book: Path) -> None:
+    browser.get((book / "book/intro.html").as_uri())
+    word = browser.find_element("link text", "leak at one image")
+    ActionChains(browser).scroll_to_element(word).move_to_element(word).perform()
+    [tooltip] = WebDriverWait(browser, 30).until(
+        lambda driver: driver.find_elements("class name", "tooltip-inner")
+    )
+    assert "no guarantee" in tooltip.text

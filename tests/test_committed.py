@@ -3,19 +3,20 @@
 import csv
 import json
 import math
-import runpy
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 
-from chapters import leaks
+from chapters import front, leaks
 from chapters.dataset import answers as answers_of
 from chapters.nfl import DATA_TITLES, MODEL_TITLES
+from chapters.release import experiment
 from helpers import study
 from helpers.models.families import VARIANTS, preset, unaccounted
-from helpers.report import tables
+from helpers.report import style, tables
 from helpers.study import collected, compute, results, store
 from helpers.study.cell import LEVELS, MODELS, SEEDS, Cell
 
@@ -194,9 +195,27 @@ def test_runs_that_never_saw_an_image_seem_to_leak_it_as_rarely_as_the_level_say
     assert leaks.nulls(committed).keys() == set(DATASETS)
 
 
-def test_the_readme_has_the_figure_of_the_chapter():
-    figure = runpy.run_path(str(ROOT / "book" / "readme_figure.py"))["figure"]()
-    assert (ROOT / "book" / "_static" / "mnist-curves.png").read_bytes() == figure
+def test_the_first_picture_shows_what_is_collected(tmp_path):
+    """Its images are the cells', its numbers those of the chapters, and its file is up to date."""
+    style.style()
+    figure = front.strip()
+    said = [axis.get_xlabel() for axis in figure.axes]
+    at_ten = experiment.frame().query(
+        "dataset == 'mnist' and mechanism == 'release' and public == 'strokes' and epsilon == 10 "
+        "and metric == 'accuracy' and private == 10 and synthetic == 100 and encoder == 0"
+    )["value"]
+    assert len(at_ten) == 10
+    assert said[4] == f"accuracy {at_ten.mean():.2f}\nε = 10"
+    assert [text.split("\n")[1] for text in said[:2]] == ["no guarantee"] * 2
+    with np.load(ROOT / "data/results/mnist/ddpm-0.4-s0-compact.npz") as kept:
+        sheet = figure.axes[2].images[0].get_array()
+        assert (sheet[-28:, -28:] == kept["samples"][9, 0]).all()
+    figure.savefig(tmp_path / "now.png")
+    there = ROOT / "book" / "_static" / "answer.png"
+    drawn, kept = (
+        np.asarray(Image.open(path).convert("L"), float) for path in (tmp_path / "now.png", there)
+    )
+    assert drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 1
 
 
 def test_committed_results_stay_small():

@@ -31,8 +31,8 @@ def fold_code(app: Sphinx, docname: str, source: list[str]) -> None:
 def explain_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Give links to the glossary their definition as a title, which shows on hover and focus."""
     links = [n for n in doctree.findall(nodes.reference) if "#term-" in _target(n)]
-    if not links:
-        return
+    if not links or app.builder.name != "html":
+        return  # on paper nothing hovers
     defined = {}
     for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
         [definition] = item.findall(nodes.definition)
