@@ -35,6 +35,8 @@ ORIGINAL = (
 MEASURES = {name: Measure() for name in ORIGINAL} | {
     "density_ratios": Measure(roles=ROLES),
     "accountant": Measure(roles=()),
+    "membership": Measure(version=2),  # 1: others from the test split, a bound from counts
+    "loss_attack": Measure(version=2),  # the same
 }
 
 

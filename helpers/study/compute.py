@@ -217,11 +217,12 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
 
     def losses() -> measures.Losses:
         model = trained_model(cell, dataset, runs["full"])
-        holdout = draws.holdout(dataset, how["evaluation"].per_class)
-        groups = [(group.images, group.labels) for group in (sets.full, holdout)]
+        groups = [(group.images, group.labels) for group in (sets.full, subject.others)]
         return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
 
-    return Subject(dataset, sets, synthetic, losses=losses, private=private(cell, dataset), **how)
+    accounted = private(cell, dataset)
+    subject = Subject(dataset, sets, synthetic, losses=losses, private=accounted, **how)
+    return subject
 
 
 def of_arrays(cell: Cell, names: list[str], arrays: dict[str, np.ndarray]) -> Measured:
