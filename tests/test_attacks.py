@@ -62,18 +62,51 @@ def test_copies_are_found_and_fresh_images_say_nothing():
     assert found[2].tpr == 1
 
 
-@pytest.mark.parametrize(("members", "others", "expected"), [(100, 100, 3.12), (1000, 1000, 5.47)])
-def test_the_ceiling_is_what_a_perfect_attack_proves(members, others, expected):
-    ceiling = attacks.epsilon_lower_ceiling(members, others, delta=1e-3)
+@pytest.mark.parametrize(("pairs", "expected"), [(40, 1.69), (100, 2.48), (1000, 2.76)])
+def test_the_ceiling_is_what_a_perfect_attack_proves(pairs, expected):
+    ceiling = attacks.epsilon_lower_ceiling(pairs, delta=1e-3)
     assert ceiling == pytest.approx(expected, abs=0.01)
-    perfect = np.arange(members) + 10.0, -np.arange(others)
+    perfect = np.arange(pairs) + 10.0, -np.arange(pairs)
     assert attacks.epsilon_lower(*perfect, delta=1e-3) == ceiling
+
+
+@pytest.mark.parametrize(("pairs", "told", "right"), [(100, 50, 41), (40, 20, 20), (10, 5, 0)])
+@pytest.mark.parametrize(("epsilon", "delta"), [(0.0, 1e-3), (1.0, 1e-3), (2.5, 0.0), (1.0, 0.05)])
+def test_the_p_value_of_the_guesses_is_the_theorems_term_by_term(
+    pairs, told, right, epsilon, delta
+):
+    """Theorem 5.2 of Steinke et al. 2023 in exact binomial terms, summed one by one."""
+    chance = 1 / (1 + math.exp(-epsilon))
+    exactly = [math.comb(told, w) * chance**w * (1 - chance) ** (told - w) for w in range(told + 1)]
+    most = max((sum(exactly[right - i : right]) / i for i in range(1, right + 1)), default=0)
+    expected = min(1, sum(exactly[right:]) + 2 * pairs * delta * most)
+    given = attacks.guesses_p_value(right, told, pairs, epsilon, delta)
+    assert given == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [(0.0, 0.0), (0.5, 0.0), (1.0, 1e-3), (2.0, 1e-2)])
+def test_the_bound_errs_as_rarely_as_it_says_over_all_that_can_happen(epsilon, delta):
+    """Randomised response that tells all with chance delta: every count of right guesses, weighed.
+
+    It is (epsilon, delta)-DP to the letter, so the bound may pass epsilon in 5 % of runs at most.
+    """
+    pairs, chance = 100, delta + (1 - delta) / (1 + math.exp(-epsilon))
+    told, wrong = pairs // 2, 0.0
+    for right in range(told + 1):
+        sure = np.repeat([2.0, -2.0], [right, told - right])
+        members = np.concatenate([sure, np.full(pairs - told, 0.5)])
+        bound = attacks.epsilon_lower(members, np.zeros(pairs), delta=delta)
+        if bound > epsilon + 1e-9:
+            wrong += stats.binom.pmf(right, told, chance)
+    assert wrong <= 0.05
+    assert delta or wrong > 0.005  # and without a delta not by far
 
 
 def audits_of_the_noisy_sum(noise_multiplier, runs, n=100, delta=1e-3):
     """Audits of the Gaussian mechanism on orthogonal records of norm 1: an exactly known epsilon.
 
-    The released sum of the members plus noise; a record's score is its inner product with it.
+    The released sum of the members plus noise; a record's score is its inner product with it. A
+    record in another's place moves the sum by a vector of norm sqrt(2).
     """
     random = np.random.default_rng(int(100 * noise_multiplier))
     bounds = []
@@ -86,18 +119,18 @@ def audits_of_the_noisy_sum(noise_multiplier, runs, n=100, delta=1e-3):
 
 @pytest.mark.parametrize("noise_multiplier", [0.3, 0.5, 1.0, 3.0])
 def test_the_bound_stays_below_the_truth_of_a_noisy_sum(noise_multiplier):
-    truth = accounting.epsilon(noise_multiplier, steps=1, delta=1e-3)
+    truth = accounting.epsilon(noise_multiplier / math.sqrt(2), steps=1, delta=1e-3)
     assert (audits_of_the_noisy_sum(noise_multiplier, 1000) <= truth).mean() >= 0.95
 
 
 def test_the_bound_stays_below_the_truth_where_it_is_tight():
-    # Laplace noise, delta 0: TPR is exactly e^epsilon FPR at the threshold the audit uses.
-    random, truth, bounds = np.random.default_rng(0), 1.0, []
+    # Laplace noise on 1 for a member and 0 for its partner: replacing one by the other moves both.
+    random, truth, bounds = np.random.default_rng(0), 2.0, []
     for _ in range(1000):
-        noise = random.laplace(scale=1 / truth, size=2000)
+        noise = random.laplace(size=2000)
         bounds.append(attacks.epsilon_lower(1 + noise[:1000], noise[1000:], delta=0.0))
     assert (np.array(bounds) <= truth).mean() >= 0.95
-    assert np.mean(bounds) > 0.5  # and is not trivially small
+    assert np.mean(bounds) > 1  # and is not trivially small
 
 
 def test_the_bound_stays_below_the_truth_when_records_share_the_noise():
@@ -108,13 +141,15 @@ def test_the_bound_stays_below_the_truth_when_records_share_the_noise():
         released = records[:100].sum(axis=0) + random.standard_normal(400)
         scores = records @ released
         bounds.append(attacks.epsilon_lower(scores[:100], scores[100:], delta=1e-3))
-    assert (np.array(bounds) <= accounting.epsilon(1.0, steps=1, delta=1e-3)).mean() >= 0.95
+    moved = max(np.linalg.norm(a - b) for a, b in zip(records[:100], records[100:], strict=True))
+    truth = accounting.epsilon(1.0 / moved, steps=1, delta=1e-3)
+    assert (np.array(bounds) <= truth).mean() >= 0.95
 
 
 def test_the_bound_rises_with_leakage():
     means = [audits_of_the_noisy_sum(noise, 100).mean() for noise in (3.0, 1.0, 0.5, 0.2)]
     assert means == sorted(means)
-    assert means[0] < 0.1 < 2 < means[-1]
+    assert means[0] < 0.2 < 2 < means[-1]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +157,6 @@ def test_the_bound_rises_with_leakage():
     [
         ({"delta": 1.0}, "delta"),
         ({"delta": math.nan}, "delta"),
-        ({"delta": 0.1, "fpr": 1.0}, "fpr"),
         ({"delta": 0.1, "confidence": 1.0}, "confidence"),
     ],
 )
@@ -133,7 +167,11 @@ def test_the_audit_refuses_bad_parameters(arguments, message):
 
 def test_the_audit_refuses_bad_scores():
     with pytest.raises(ValueError, match="NaN"):
-        attacks.epsilon_lower([1.0, math.nan], [0.0], delta=0.1)
+        attacks.epsilon_lower([1.0, math.nan], [0.0, 0.0], delta=0.1)
+    with pytest.raises(ValueError, match="2 members and 1 partners; give one for each"):
+        attacks.epsilon_lower([1.0, 2.0], [0.0], delta=0.1)
+    with pytest.raises(ValueError, match="fpr is 1"):
+        attacks.membership_inference([1.0], [0.0], fpr=1.0)
     with pytest.raises(ValueError, match="at least 1"):
         attacks.membership_inference([], [0.0])
 

@@ -46,7 +46,7 @@ def test_a_cell_trains_the_roles_alone_that_the_measures_taken_need(home):
     assert whole["training_core_seconds"] > first["training_core_seconds"]
     shutil.rmtree(home / "runs")
     again = compute.run_cell(CELL)
-    assert again["metrics"] == whole["metrics"] and again.get("measures") == whole.get("measures")
+    assert again["metrics"] == whole["metrics"] and again["measures"] == whole["measures"]
 
 
 def test_a_cell_with_some_measures_is_read_and_says_what_it_lacks(home, capsys):
@@ -88,7 +88,7 @@ def committed_alone(home, monkeypatch):
 
 def test_a_measure_of_another_version_is_neither_shown_nor_mixed(committed_alone, monkeypatch):
     before = results.obtain([CELL]).frame
-    monkeypatch.setitem(MEASURES, "membership", Measure(version=2))
+    monkeypatch.setitem(MEASURES, "membership", Measure(version=3))
     found = results.obtain([CELL]).frame
     gone = set(before["metric"]) - set(found["metric"])
     assert gone == {name for name, metric in METRICS.items() if metric.measure == "membership"}
@@ -99,7 +99,7 @@ def test_one_measure_of_a_collected_cell_is_taken_again_on_the_same_images(
     committed_alone, monkeypatch, capsys
 ):
     before, arrays = results.obtain([CELL]), results.obtain([CELL]).arrays(CELL)
-    monkeypatch.setitem(MEASURES, "membership", Measure(version=2))
+    monkeypatch.setitem(MEASURES, "membership", Measure(version=3))
     assert main(["study", "--dataset", "digits", *SLICE, "--status"]) == 0
     said = capsys.readouterr().out
     assert "collected; lacks membership: its images are not kept, --measures trains it" in said
@@ -113,7 +113,7 @@ def test_one_measure_of_a_collected_cell_is_taken_again_on_the_same_images(
     assert again.frame.equals(before.frame)
     assert again.arrays(CELL).keys() == arrays.keys()
     was, is_now = (found.provenance["cells"][CELL.name] for found in (before, again))
-    assert is_now == was | {"measures": was.get("measures", {}) | {"membership": 2}}
+    assert is_now == was | {"measures": was["measures"] | {"membership": 3}}
     kept = {path: path.read_bytes() for path in collected.root("smoke").rglob("*.*")}
     assert main(ATTACKS) == 0  # nothing is left to do, and collecting again changes nothing
     results.collect([CELL])

@@ -36,6 +36,9 @@ MEASURES = {name: Measure() for name in ORIGINAL} | {
     "density_ratios": Measure(roles=ROLES),
     # Version 2: no epsilon of a model that reads private records beside the noised gradients.
     "accountant": Measure(version=2, inputs="arrays", roles=()),
+    "membership": Measure(version=2),  # 1: others from the test split, a bound from counts
+    "loss_attack": Measure(version=2),  # the same
+    "consistency": Measure(version=2),  # 1: the judge had seen the private images
 }
 
 
@@ -57,7 +60,7 @@ class Evaluation:
     per_class: int  # synthetic images per class, and real ones beside them
     neighbors: int  # k of the density ratio
     classifier: ClassifierPreset
-    judge: ClassifierPreset  # trained on all real images, to tell which class an image shows
+    judge: ClassifierPreset  # trained on the test split, to tell which class an image shows
     classifier_seeds: int = 3  # trainings behind an accuracy
     inception: bool = True  # FID, LPIPS and the authors' pairs: a minute a cell, fetched weights
     isomap_neighbors: int = 15

@@ -49,7 +49,7 @@ class Losses(NamedTuple):
     """What the full run's model says of images: `attacks.loss_scores`."""
 
     members: np.ndarray  # [n], of the private images
-    others: np.ndarray  # [N], of the hold-out
+    others: np.ndarray  # [N], of `Subject.others`
 
 
 class Private(NamedTuple):
@@ -87,6 +87,14 @@ class Subject:
     def holdout(self) -> Sample:
         """As many real images per class as there are synthetic ones, never trained on."""
         return draws.holdout(self.dataset, self.evaluation.per_class)
+
+    @functools.cached_property
+    def others(self) -> Sample:
+        """Real images that were not trained on but might have been: the public pool, which a coin
+        tells from the private images. Of data without one, the hold-out, which is of another split:
+        what tells the splits apart then passes for an attack's success."""
+        reserve = self.dataset.public_per_class
+        return draws.public(self.dataset, reserve) if reserve else self.holdout
 
     @functools.cached_property
     def paper_training_set(self) -> Tensor:
@@ -206,23 +214,29 @@ def _gallery(distances: np.ndarray, s: Subject) -> np.ndarray:
 
 
 def take_membership(s: Subject) -> Measured:
-    """Telling private from hold-out images by their distance to the synthetic ones."""
-    candidates = s.sets.full.images, s.holdout.images
+    """Telling private images from others by their distance to the synthetic ones."""
+    candidates = s.sets.full.images, s.others.images
     pair = [attacks.distance_scores(images, s.synthetic.full) for images in candidates]
-    return _attack("mia", "epsilon_lower", *pair)
+    return _attack("mia", "epsilon_lower", *pair, s)
 
 
 def take_loss_attack(s: Subject) -> Measured:
     """The same by the trained model's own loss; a reference has none."""
     if s.losses is None:
         return Measured({}, {})
-    return _attack("mia_loss", "epsilon_lower_loss", *s.losses())
+    return _attack("mia_loss", "epsilon_lower_loss", *s.losses(), s)
 
 
-def _attack(prefix: str, bound: str, members: np.ndarray, others: np.ndarray) -> Measured:
+def _attack(
+    prefix: str, bound: str, members: np.ndarray, others: np.ndarray, s: Subject
+) -> Measured:
+    """The attack's success against all others; the bound from a partner of its class for each."""
     found = attacks.membership_inference(members, others)._asdict()
     metrics = {f"{prefix}_{name}": value for name, value in found.items()}
-    metrics[bound] = attacks.epsilon_lower(members, others, delta=DELTAS[0])
+    by_class = [scores.reshape(len(s.dataset.classes), -1) for scores in (members, others)]
+    pairs = min(scores.shape[1] for scores in by_class)
+    members, partners = (scores[:, :pairs].ravel() for scores in by_class)
+    metrics[bound] = attacks.epsilon_lower(members, partners, delta=DELTAS[0])
     return Measured(metrics, {})
 
 

@@ -154,7 +154,7 @@ def rescaled_paper(images: Tensor, test_images: Tensor) -> Tensor:
 def conditional_consistency(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
     """How often synthetic images show the class that was asked for, in [0, 1] (claim C22).
 
-    `classifier` was trained on *all* real training images; its own accuracy on real test images
-    is the value of a perfect generator. The same computation as `accuracy`, the other way round.
+    `classifier` was trained on real images, none of them private; its own accuracy on real images
+    that it did not see is the value of a perfect generator. `accuracy`, the other way round.
     """
     return accuracy(classifier, images, labels)

@@ -201,19 +201,19 @@ def ceiling(
 
 
 def judge(dataset: Dataset, preset: ClassifierPreset) -> Classifier:
-    """A classifier trained on all real training images of the data set."""
+    """A classifier trained on all images of the test split, among which no private image is."""
 
     def train() -> dict[str, np.ndarray]:
         network = utility.train_classifier(
-            dataset.train_images,
-            dataset.train_labels,
+            dataset.test_images,
+            dataset.test_labels,
             len(dataset.classes),
             preset=preset,
             generator=stream(0, "evaluation/judge"),
         )
         return {name: weights.numpy() for name, weights in network.state_dict().items()}
 
-    kept = files.memo(_path(dataset, "judge.npz", preset), train)
+    kept = files.memo(_path(dataset, "judge-test.npz", preset), train)
     network = Classifier(len(dataset.classes), dataset.shape, preset)
     network.load_state_dict({name: torch.from_numpy(values) for name, values in kept.items()})
     return network.eval()

@@ -227,12 +227,12 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
 
     def losses() -> measures.Losses:
         model = trained_model(cell, dataset, runs["full"])
-        holdout = draws.holdout(dataset, how["evaluation"].per_class)
-        groups = [(group.images, group.labels) for group in (sets.full, holdout)]
+        groups = [(group.images, group.labels) for group in (sets.full, subject.others)]
         return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
 
     trained = private(cell, len(dataset.classes), dataset.shape)
-    return Subject(dataset, sets, synthetic, losses=losses, private=trained, **how)
+    subject = Subject(dataset, sets, synthetic, losses=losses, private=trained, **how)
+    return subject
 
 
 def of_arrays(cell: Cell, names: list[str], arrays: dict[str, np.ndarray]) -> Measured:
