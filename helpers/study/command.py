@@ -286,16 +286,10 @@ def aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
 
 def _time_left(standings: Iterable[Standing], measures: Sequence[str]) -> str:
     left = status.remaining(standings, measures)
-    text = f"about {_duration(left.core_seconds)} of core time left"
+    text = f"about {status.duration(left.core_seconds)} of core time left"
     if left.unknown:
         text += f", and more for {', '.join(left.unknown)}: none is finished to estimate it from"
     return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _status_json(
