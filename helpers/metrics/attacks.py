@@ -63,8 +63,16 @@ def loss_scores(
         for part, asked in zip(images.split(100), labels.split(100), strict=True):
             randomness = model.randomness(len(part) * draws, generator=generator)
             repeated = part.repeat_interleave(draws, 0), asked.repeat_interleave(draws, 0)
-            scores.append(-model.losses(*repeated, randomness).view(-1, draws).mean(1))
+            given = *repeated, randomness
+            # On the CPU all at once: kept numbers were rounded so.
+            size = len(randomness) if model.device.type == "cpu" else _DEVICE_BATCH
+            few = zip(*(tensor.to(model.device).split(size) for tensor in given), strict=True)
+            losses = torch.cat([model.losses(*tensors) for tensors in few])
+            scores.append(-losses.view(-1, draws).mean(1).cpu())
     return torch.cat(scores).double().numpy()
+
+
+_DEVICE_BATCH = 250  # records of the losses at a time, elsewhere than on a CPU
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

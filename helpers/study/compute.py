@@ -23,7 +23,7 @@ from .cell import Cell
 
 
 def run_cell(cell: Cell, *, device: str = "auto", measures: Collection[str] = ()) -> dict[str, Any]:
-    """The cell's record, computed as far as the store lacks it: on one thread, and trainings on
+    """The cell's record, computed as far as the store lacks it: on one thread, and networks on
     `device` (see `devices.resolve`); of the `measures` that are named, or of all if none are.
 
     A record has `metrics` (name -> number), `key`, and how long it took: `core_seconds`, of
@@ -60,7 +60,8 @@ def _compute(
     training_seconds = sum(float(run["core_seconds"]) for run in trained)
     began = time.process_time()
     kept = files.read_arrays(place / "arrays.npz") if store.held(old) else None
-    measured = measures.take(names, _subject(cell, dataset, sets, runs, kept or {}))
+    with devices.measuring(device):
+        measured = measures.take(names, _subject(cell, dataset, sets, runs, kept or {}))
     measuring_seconds = time.process_time() - began
     full = runs.get("full", {})
     history = {k: v for k, v in full.items() if k.startswith("history/")}
@@ -95,7 +96,7 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
         return Subject(dataset, sets, synthetic, **how)
 
     def losses() -> measures.Losses:
-        model = trainings.trained_model(cell, dataset, runs["full"])
+        model = trainings.trained_model(cell, dataset, runs["full"]).to(devices.current())
         groups = [(group.images, group.labels) for group in (sets.full, subject.others)]
         return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
 
