@@ -301,12 +301,11 @@ def test_classifiers_and_deepfool_run_elsewhere(monkeypatch):
 def test_the_loss_attack_runs_elsewhere_in_small_batches(name, monkeypatch):
     monkeypatch.setattr(attacks, "_DEVICE_BATCH", 16 * 8)
 
-    def scores(device) -> np.ndarray:
-        with on(device):
-            model = build(name).to(device)
-            return attacks.loss_scores(model, IMAGES[:8], LABELS, generator=stream(6))
+    def scores() -> np.ndarray:
+        model = build(name).to(devices.current())
+        return attacks.loss_scores(model, IMAGES[:8], LABELS, generator=stream(6))
 
-    assert np.array_equal(scores("cpu"), scores(AWAY))
+    assert np.array_equal(*(measured(device, scores) for device in ("cpu", AWAY)))
 
 
 def attempt_elsewhere(home: str, *given, **how) -> work.Outcome:
