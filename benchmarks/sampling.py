@@ -32,7 +32,7 @@ from helpers.metrics import features, fidelity
 from helpers.metrics.evaluation import PRIVATE_PER_CLASS
 from helpers.models import ddpm, families, networks
 from helpers.randomness import generator as stream
-from helpers.study import Cell, compute
+from helpers.study import Cell, trainings
 
 LEVELS = ("sgd", 0.1)
 STEPS = (5, 10, 20, 50)
@@ -44,8 +44,8 @@ def trained(cell: Cell, dataset: Dataset) -> ddpm.DDPM:
     """The model of the cell's full run, from the store or trained and kept."""
     draw = stream(cell.seed, "few-shot")
     sets = draws.neighbours(dataset, PRIVATE_PER_CLASS, generator=draw)
-    full = compute.run_role(cell, dataset, sets, "full", torch.device("cpu"))
-    return compute.trained_model(cell, dataset, full)
+    full = trainings.run_role(cell, dataset, sets, "full", torch.device("cpu"))
+    return trainings.trained_model(cell, dataset, full)
 
 
 def timed(sample: Callable[[], Tensor]) -> tuple[Tensor, float]:

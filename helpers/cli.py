@@ -14,10 +14,10 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import release
 from .data import assets, datasets, places
 from .study import command
 
@@ -40,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_data(commands)
     command.add(commands, EXIT_CODES)
     _add_chapter(commands)
-    release.add(commands, EXIT_CODES)
+    if find_spec("PIL"):  # which writes its images; a machine for trainings alone may lack it
+        from . import release
+
+        release.add(commands, EXIT_CODES)
     _add_encoder(commands)
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)

@@ -5,19 +5,29 @@ There is no graphics card here. Instead a second device is simulated: tensors "m
 would refuse of each other.
 """
 
+import os
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from helpers.data import datasets, files
 from helpers.data.draws import Sample
+from helpers.metrics import attacks, features, lpips, robustness, utility
+from helpers.metrics.evaluation import ClassifierPreset
 from helpers.models import families, networks
-from helpers.study.cell import MODELS
-from helpers.training import devices, fit
+from helpers.study import execute, store, work
+from helpers.study.cell import MODELS, grid
+from helpers.training import checkpoint, devices, fit
+from helpers.training.checkpoint import Checkpoint
 
 NAMES = MODELS  # trained step by step
 AWAY = torch.device("meta")
@@ -134,7 +144,7 @@ def build(name: str, shape=GREY, **changes) -> nn.Module:
 
 
 def trained(
-    name: str, device, arm="dp", sigma=0.5, sample_rate=1.0, shape=GREY, **changes
+    name: str, device, arm="dp", sigma=0.5, sample_rate=1.0, shape=GREY, checkpoint=None, **changes
 ) -> fit.Fitted:
     """A short training on `device`: the model and its history; `changes` are to its preset."""
     model = build(name, shape, **changes)
@@ -150,6 +160,7 @@ def trained(
             slots=9,
             places=torch.arange(8),
             seed=0,
+            checkpoint=checkpoint,
         )
 
 
@@ -205,6 +216,145 @@ def test_images_come_back_to_the_cpu(name, shape):
     for method, images in there.items():
         assert type(images) is Tensor and images.device == torch.device("cpu")
         assert torch.equal(images, here[method])
+
+
+# Measures
+
+
+def measured(device: torch.device | str, measure):
+    """What a function gives while measures run on `device`."""
+    with on(device), devices.measuring(torch.device(device)):
+        return measure()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty data folder."""
+    monkeypatch.setenv("NFL_HOME", str(tmp_path))
+    return tmp_path
+
+
+IMAGES = torch.rand(10, *GREY, generator=stream(4))
+
+
+def test_features_elsewhere_are_the_same_and_kept_apart(home, monkeypatch):
+    monkeypatch.setattr(features, "DEVICE_BATCH", features.BATCH)  # else rounded in another order
+    here, there = (
+        measured(device, lambda: features.cached(IMAGES, features.lite0))
+        for device in ("cpu", AWAY)
+    )
+    assert torch.equal(here, there) and type(there) is Tensor
+    assert len(list((home / "runs" / "features").iterdir())) == 2
+    assert {p.device for p in features._lite0_network(AWAY).parameters()} == {AWAY}
+
+
+def test_inception_and_lpips_run_elsewhere(monkeypatch):
+    def networks_of(device: torch.device):
+        torch.manual_seed(0)
+        alexnet, weights = (
+            torchvision.models.alexnet(weights=None).features,
+            lpips.channel_weights(),
+        )
+        both = features.inception_layers(), lpips.LpipsEmbedding(alexnet.eval(), weights)
+        return [network.requires_grad_(False).to(device) for network in both]
+
+    def both(device) -> list[Tensor]:
+        with on(device):
+            inception, embedding = networks_of(device)
+            monkeypatch.setattr(features, "_inception_network", lambda _: inception)
+            monkeypatch.setattr(lpips, "_embedding", lambda _: embedding)
+        pair = IMAGES[:2], LABELS[:2]
+        return measured(
+            device,
+            lambda: [features.inception(IMAGES[:2]), torch.tensor(lpips.lpips(*pair, *pair))],
+        )
+
+    for here, there in zip(both(torch.device("cpu")), both(AWAY), strict=True):
+        assert torch.equal(here, there) and type(there) is Tensor
+
+
+CLASSIFIER = ClassifierPreset((8, 16), steps=3, batch_size=4)
+
+
+def test_classifiers_and_deepfool_run_elsewhere(monkeypatch):
+    class Estimator(robustness.PyTorchClassifier):
+        """The toolbox's, which knows of CUDA and the CPU alone."""
+
+        def __init__(self, classifier, *, device_type, **options):
+            super().__init__(classifier, device_type="cpu", **options)
+            self._device = AWAY if device_type == "gpu" else torch.device("cpu")
+            self._model.to(self._device)
+
+    monkeypatch.setattr(robustness, "PyTorchClassifier", Estimator)
+
+    def attacked():
+        how = {"preset": CLASSIFIER, "generator": stream(5)}
+        classifier = utility.train_classifier(IMAGES[:8], LABELS, 4, **how)
+        found = robustness.robustness(classifier, IMAGES[:8], LABELS, iterations=2)
+        return found, utility.device_of(classifier)
+
+    (here, at_home), (there, away) = (measured(device, attacked) for device in ("cpu", AWAY))
+    assert here == there and (at_home, away) == (torch.device("cpu"), AWAY)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loss_attack_runs_elsewhere_in_small_batches(name, monkeypatch):
+    monkeypatch.setattr(attacks, "_DEVICE_BATCH", 16 * 8)
+
+    def scores() -> np.ndarray:
+        model = build(name).to(devices.current())
+        return attacks.loss_scores(model, IMAGES[:8], LABELS, generator=stream(6))
+
+    assert np.array_equal(*(measured(device, scores) for device in ("cpu", AWAY)))
+
+
+def attempt_elsewhere(home: str, *given, **how) -> work.Outcome:
+    """`work.attempt` in a worker that has the simulated device as its graphics card."""
+    card = patch.object(devices, "resolve", lambda name: AWAY)
+    with SecondDevice(), patch.dict(os.environ, NFL_HOME=home), card:
+        return work.attempt(*given, **how)
+
+
+def test_workers_share_the_device(tmp_path, monkeypatch):
+    """Trained and measured on it, each in a process of its own; the CPU's numbers, to rounding."""
+    cells = grid("digits", ["vae", "gan"], [0.5], [0], "smoke")
+    kept = {}
+    for home, workers in (("here", 1), ("there", 2)):
+        monkeypatch.setenv("NFL_HOME", str(tmp_path / home))
+        if home == "there":
+            attempt = partial(attempt_elsewhere, str(tmp_path / home))
+            monkeypatch.setattr(execute, "attempt", attempt)
+        assert execute.run(cells, workers=workers, device="cpu", progress=False) == []
+        checksum = datasets.identity("digits").checksum
+        folders = [store.folder(cell, checksum) for cell in cells]
+        runs = [files.read_arrays(folder / "full.npz") for folder in folders]
+        numbers = [store.record(cell, checksum)["metrics"] for cell in cells]
+        kept[home] = [run["images"].tobytes() for run in runs], numbers
+    assert kept["here"][0] == kept["there"][0]
+    for here, there in zip(kept["here"][1], kept["there"][1], strict=True):
+        assert there == pytest.approx(here, rel=1e-3, abs=1e-4)
+    baselines = list((tmp_path / "there" / "runs" / "digits" / "baselines").iterdir())
+    assert not {path.name for path in baselines} & {
+        path.name for path in (tmp_path / "here" / "runs" / "digits" / "baselines").iterdir()
+    }
+
+
+# Checkpoints
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # of meta itself
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_goes_on_elsewhere(name, home, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0)
+    path = home / "runs" / "x.npz"
+    with monkeypatch.context() as patch:
+        patch.setattr(fit._Average, "write", None)  # killed at the end
+        with pytest.raises(TypeError):
+            trained(name, AWAY, checkpoint=Checkpoint(path, device=AWAY))
+    monkeypatch.setattr(fit, "_gradient", None)  # no step is left
+    there = trained(name, AWAY, checkpoint=Checkpoint(path, device=AWAY))
+    monkeypatch.undo()
+    assert equal_elsewhere(trained(name, "cpu").model, there.model)
 
 
 # Names

@@ -27,7 +27,7 @@ import pytest
 from helpers import study
 from helpers.cli import main
 from helpers.data import datasets, files
-from helpers.study import collected, compute, execute, results, status, store
+from helpers.study import collected, compute, execute, results, status, store, trainings
 
 AXES = (["vae"], [0.5], [0, 1, 2], "smoke")
 COMMAND = ["study", "--dataset", "digits", "--models", "vae", "--sigmas", "0.5"]
@@ -273,7 +273,7 @@ def test_a_lost_file_of_a_finished_cell_costs_a_measurement_only(
     finished, cells, expected, name, monkeypatch
 ):
     (folder(cells[0]) / name).unlink()
-    monkeypatch.setattr(compute, "train_role", None)
+    monkeypatch.setattr(trainings, "train_role", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert execute.run(cells, progress=False) == []

@@ -16,7 +16,7 @@ from helpers.metrics.evaluation import EVALUATIONS, MEASURES, ROLES, Measure
 from helpers.models import families, presets
 from helpers.models.families import FAMILIES
 from helpers.randomness import generator as stream
-from helpers.study import Cell, collected, compute, execute, results, status, store
+from helpers.study import Cell, collected, compute, execute, results, status, store, trainings
 from helpers.study import cell as cell_module
 from helpers.study.cell import parse_sigma
 
@@ -77,7 +77,7 @@ def test_a_cell_is_computed_once_and_then_read(home, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(compute, "train_role", refuse)
+    monkeypatch.setattr(trainings, "train_role", refuse)
     assert compute.run_cell(CELL) == first
     assert {"fd_lite0", "epsilon_hat", "accuracy", "accuracy_real", "epsilon_1e-3"} <= set(
         first["metrics"]
@@ -86,7 +86,7 @@ def test_a_cell_is_computed_once_and_then_read(home, monkeypatch):
 
 def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
     trained = []
-    real = compute.train_role
+    real = trainings.train_role
 
     def interrupted(cell, dataset, records, **others):
         if len(trained) == 2:
@@ -94,18 +94,18 @@ def test_a_kill_between_roles_costs_only_the_missing_ones(home, monkeypatch):
         trained.append(len(records.images))
         return real(cell, dataset, records, **others)
 
-    monkeypatch.setattr(compute, "train_role", interrupted)
+    monkeypatch.setattr(trainings, "train_role", interrupted)
     with pytest.raises(KeyboardInterrupt):
         compute.run_cell(CELL)
     monkeypatch.setattr(
-        compute,
+        trainings,
         "train_role",
         lambda *given, **others: trained.append(0) or real(*given, **others),
     )
     resumed = compute.run_cell(CELL)
     assert trained == [100, 91, 0, 0]  # full, victim; then only the other two were missing
     shutil.rmtree(store.runs_root())
-    monkeypatch.setattr(compute, "train_role", real)
+    monkeypatch.setattr(trainings, "train_role", real)
     assert compute.run_cell(CELL)["metrics"] == resumed["metrics"]
 
 
@@ -178,7 +178,9 @@ def test_roles_share_their_weights_and_draws(home):
     """A run on the same records under another role's name is the same run (defect D10)."""
     data = datasets.load("digits")
     records = draws.few_shot(data, 10, generator=torch.Generator().manual_seed(0))
-    one, two = (compute.train_role(CELL, data, records, places=torch.arange(100)) for _ in range(2))
+    one, two = (
+        trainings.train_role(CELL, data, records, places=torch.arange(100)) for _ in range(2)
+    )
     assert np.array_equal(one["images"], two["images"])
 
 
@@ -226,7 +228,7 @@ def test_only_the_main_models_on_digits_have_the_second_neighbor_variant():
 
 
 def test_what_is_available_is_of_the_axes_and_nothing_is_computed(home, monkeypatch):
-    monkeypatch.setattr(compute, "run_role", None)
+    monkeypatch.setattr(trainings, "run_role", None)
     axes = {"models": ["vae"], "levels": [0.1, 0.2], "seeds": [0], "scale": "smoke"}
     assert results.available("digits", **axes) is None
     monkeypatch.undo()
@@ -249,10 +251,10 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
 
     dataset = datasets.load("digits")
     sets = draws.neighbours(dataset, 10, generator=stream(0, "few-shot"))
-    monkeypatch.setattr(compute, "train_role", watch)
+    monkeypatch.setattr(trainings, "train_role", watch)
     for role in ("full", "omitted"):
         with pytest.raises(KeyboardInterrupt):
-            compute.run_role(CELL, dataset, sets, role, device=None)
+            trainings.run_role(CELL, dataset, sets, role, device=torch.device("cpu"))
     (full, slots), (omitted, places) = seen[100], seen[99]
     assert torch.equal(slots, torch.arange(100)) and torch.equal(full[places], omitted)
     assert sets.query.index.item() not in omitted
@@ -261,8 +263,8 @@ def test_leaving_one_record_out_of_the_middle_moves_no_other_draw(home, monkeypa
 def test_a_trained_model_comes_back_from_its_weights(home):
     digits = datasets.load("digits")
     records = draws.few_shot(digits, 10, generator=stream(0, "few-shot"))
-    run = compute.train_role(CELL, digits, records, places=torch.arange(100))
-    model = compute.trained_model(CELL, digits, run)
+    run = trainings.train_role(CELL, digits, records, places=torch.arange(100))
+    model = trainings.trained_model(CELL, digits, run)
     images = model.sample(torch.from_numpy(run["labels"]), generator=stream(0, "samples"))
     assert np.array_equal((images[:, 0] * 255).round().byte().numpy(), run["images"])
 
@@ -303,7 +305,7 @@ def test_a_new_measure_is_computed_alone_and_a_changed_one_again(home, monkeypat
     for name in MEASURES:
         if name != "wonder":
             monkeypatch.setattr(measures, f"take_{name}", None)  # none of these is taken again
-    monkeypatch.setattr(compute, "train_role", None)
+    monkeypatch.setattr(trainings, "train_role", None)
     second = compute.run_cell(CELL)
     assert second["metrics"] == first["metrics"] | {"wonder": 1.0}
     assert second["measures"] == first["measures"] | {"wonder": 1}

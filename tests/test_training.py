@@ -1,14 +1,17 @@
 """Training: arms differ by clipping and noise alone, neighbouring runs share every draw."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from helpers import randomness
+from helpers.data.conversion import SPLITS
 from helpers.data.draws import Sample
 from helpers.models import families, networks, presets
 from helpers.models.gan import LossGapSchedule
@@ -339,3 +342,53 @@ def test_training_imports_torch_numpy_and_scipy_alone(root):
     command = [sys.executable, "-c", IMPORTS]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["helpers"]
+
+
+ALONE = """
+import sys
+from importlib.machinery import PathFinder
+
+# With what torch itself asks for, and what its wheel brings.
+INSTALLED = {"torch", "torchgen", "functorch", "sympy", "mpmath", "networkx", "jinja2"}
+INSTALLED |= {"filelock", "fsspec", "typing_extensions", "setuptools", "triton", "nvidia", "cuda"}
+INSTALLED |= {"markupsafe", "numpy", "scipy"}
+
+
+class Bare:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path, target)
+        installed = spec is not None and "site-packages" in str(spec.origin)
+        return None if installed and name.partition(".")[0] not in INSTALLED else spec
+
+
+sys.meta_path = [f if f is not PathFinder else Bare for f in sys.meta_path]
+from helpers.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+STUDY = ["study", "--dataset", "tiny", "--sigmas", "0.5", "--seeds", "0", "--scale", "smoke"]
+
+
+def test_a_machine_with_torch_numpy_and_scipy_alone_can_train(root, tmp_path):
+    """What it trains is then measured elsewhere, on a copy of the store."""
+    drawn, labels = np.random.default_rng(0), np.arange(60)[:, None] % 3
+    images = {f"{s}_images": drawn.integers(0, 256, (60, 28, 28), np.uint8) for s in SPLITS}
+    np.savez(tmp_path / "tiny.npz", **images, **{f"{s}_labels": labels for s in SPLITS})
+    environment = os.environ | {"NFL_DATA": str(tmp_path), "NFL_HOME": str(tmp_path / "home")}
+
+    def done(*command: str) -> subprocess.CompletedProcess:
+        how = {"cwd": root, "env": environment, "capture_output": True, "text": True}
+        return subprocess.run([sys.executable, *command], **how)
+
+    trained = done("-W", "error", "-c", ALONE, *STUDY, "--models", *MODELS, "--train-only")
+    assert trained.returncode == 0, trained.stderr
+    assert f"{len(MODELS)} of {len(MODELS)} cells trained, not measured" in trained.stdout
+    refused = done("-c", ALONE, *STUDY, "--models", "vae")
+    assert refused.returncode == 1 and "or train alone, in one process" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    kept = {path: path.read_bytes() for path in (tmp_path / "home").rglob("full.npz")}
+    assert len(kept) == len(MODELS)
+    measured = done("-m", "helpers", *STUDY, "--models", "vae")
+    assert measured.returncode == 0, measured.stderr
+    assert "1 of 1 cells done" in measured.stdout
+    assert kept == {path: path.read_bytes() for path in kept}

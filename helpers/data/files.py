@@ -29,6 +29,9 @@ import numpy as np
 _LEFT_OVER_SECONDS = 3600  # a temporary file this old belongs to no writer
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+# What reading a damaged archive or JSON raises.
+_DAMAGE = (ValueError, EOFError, AttributeError, RuntimeError, OSError)
+_DAMAGE += (zipfile.BadZipFile, zlib.error)
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")  # how lines of an unresolved merge start
 WEB_PAGE = "a web page (a proxy's sign-in page, perhaps)"
 
@@ -205,7 +208,9 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any | None:
         return None
     try:
         return load(path)
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
+        if getattr(error, "errno", errno.EINVAL) != errno.EINVAL:  # a seek to before the start
+            raise
         if not _in_store(path):
             check_no_conflict(path)
             raise Damaged(

@@ -14,12 +14,15 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import files
 from .conversion import SIZES, SPLITS, Content, convert
+
+if TYPE_CHECKING:  # read where it is used: trainings on arrays need no Pillow
+    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind
@@ -108,11 +111,13 @@ def _pixels(paths: Sequence[Path], size: int, channels: int | None) -> np.ndarra
     return np.stack([np.asarray(image.convert("RGB" if colour else "L")) for image in images])
 
 
-def read_image(path: Path, size: int) -> Image.Image:
+def read_image(path: Path, size: int) -> "Image.Image":
     """One image file as a grey ("L") or "RGB" image of `size` x `size`; see the module.
 
     Raises `ValueError` naming the file if it cannot be read as a single image.
     """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images, and of metadata nobody uses
@@ -134,8 +139,10 @@ def read_image(path: Path, size: int) -> Image.Image:
     return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: "Image.Image") -> "Image.Image":
     """The image in mode "L" or "RGB"."""
+    from PIL import Image
+
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, of which no range is known")
     if image.mode.startswith("I"):
@@ -150,7 +157,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _is_colour(image: Image.Image) -> bool:
+def _is_colour(image: "Image.Image") -> bool:
     if image.mode == "L":
         return False
     pixels = np.asarray(image)

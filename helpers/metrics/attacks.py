@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ..data.checks import Array, check_array
 from ..models.interface import Generative
+from ..training import devices
 from .privacy import nearest_distances
 
 
@@ -56,15 +57,23 @@ def loss_scores(
     Yeom et al. 2018 (arXiv 1709.01604). The mean over `draws` of the loss's own randomness (the
     VAE's code, the DDPM's time and noise). Of a GAN it is the discriminator's loss, which is not
     published with the generator: a stronger attacker than the others face. Images [N, C, S, S]
-    in [0, 1], labels [N].
+    in [0, 1], labels [N]. The model is where measures run (`devices.current`).
     """
-    scores = []
+    scores, device = [], devices.current()
     with torch.no_grad():
         for part, asked in zip(images.split(100), labels.split(100), strict=True):
             randomness = model.randomness(len(part) * draws, generator=generator)
             repeated = part.repeat_interleave(draws, 0), asked.repeat_interleave(draws, 0)
-            scores.append(-model.losses(*repeated, randomness).view(-1, draws).mean(1))
+            given = *repeated, randomness
+            # On the CPU all at once: kept numbers were rounded so.
+            size = len(randomness) if device == devices.CPU else _DEVICE_BATCH
+            few = zip(*(tensor.to(device).split(size) for tensor in given), strict=True)
+            losses = torch.cat([model.losses(*tensors) for tensors in few])
+            scores.append(-losses.view(-1, draws).mean(1).cpu())
     return torch.cat(scores).double().numpy()
+
+
+_DEVICE_BATCH = 250  # records of the losses at a time, elsewhere than on a CPU
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -35,8 +35,10 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 from ..data import assets, files, places, weights
 from ..data.checks import check_images
+from ..training import devices
 
 BATCH = 8  # activations of 8 large images about fit a core's cache; 32 is up to a third slower
+DEVICE_BATCH = 64  # elsewhere than on a CPU
 CACHE_VERSION = 1  # raise when a feature's value changes, so that old caches are not used
 INCEPTION_SIZE, LITE0_SIZE = 299, 224  # pixels per side the networks were trained on
 
@@ -47,7 +49,7 @@ def inception(images: Tensor) -> Tensor:
     Pixels are rounded to 8 bits, as FID is defined on. Raises `ValueError` for images of another
     form and `assets.Unavailable` if the weights cannot be had.
     """
-    return _in_batches(_inception_network(), _inception_input, images)
+    return _in_batches(_inception_network(devices.current()), _inception_input, images)
 
 
 def lite0(images: Tensor) -> Tensor:
@@ -61,7 +63,7 @@ def lite0(images: Tensor) -> Tensor:
 def lite0_head(features: Tensor) -> Tensor:
     """The 1,000 ImageNet logits [N, 1000] that belong to `features` [N, 1280] of `lite0`."""
     with torch.inference_mode():
-        return _lite0_network()._fc(features)
+        return _lite0_network(devices.CPU)._fc(features)
 
 
 def cached(images: Tensor, extract: Callable[[Tensor], Tensor]) -> Tensor:
@@ -98,10 +100,11 @@ def _distinct(images: Tensor) -> tuple[Tensor, Tensor]:
 def _in_batches(
     network: Callable[[Tensor], Tensor], prepare: Callable[[Tensor], Tensor], images: Tensor
 ) -> Tensor:
-    images = check_images(images)
-    with torch.inference_mode():
-        features = [network(prepare(_bytes(batch))) for batch in images.split(BATCH)]
-    return torch.cat(features).clone()
+    images, device = check_images(images), devices.current()
+    batches = images.split(BATCH if device == devices.CPU else DEVICE_BATCH)
+    with torch.no_grad():
+        features = [network(prepare(_bytes(batch.to(device)))).cpu() for batch in batches]
+    return torch.cat(features)
 
 
 def _bytes(images: Tensor) -> Tensor:
@@ -191,14 +194,14 @@ def load_inception(network: nn.Sequential, path: Path) -> None:
 
 
 @functools.cache
-def _inception_network() -> nn.Sequential:
+def _inception_network(device: torch.device) -> nn.Sequential:
     network = inception_layers()
     load_inception(network, assets.fetch("inception"))
     for module in network.modules():
         if isinstance(module, BasicConv2d):  # one pass over memory less per convolution
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
             module.bn = nn.Identity()
-    return network.to(memory_format=torch.channels_last)
+    return network.to(device, memory_format=torch.channels_last)
 
 
 def lite0_path() -> Path:
@@ -209,22 +212,24 @@ def lite0_path() -> Path:
 
 
 @functools.cache
-def _lite0_network() -> nn.Module:
+def _lite0_network(device: torch.device) -> nn.Module:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(weights.read_state_dict(lite0_path()))
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    network = network.eval().requires_grad_(False)
+    return network.to(device, memory_format=torch.channels_last)
 
 
 def _lite0_features(batch: Tensor) -> Tensor:
-    return _lite0_network().extract_features(batch).mean(dim=(2, 3))
+    return _lite0_network(batch.device).extract_features(batch).mean(dim=(2, 3))
 
 
 # The cache
 
 
 def _cache_path(images: Tensor, extractor: str) -> Path:
-    digest = hashlib.sha256(f"{CACHE_VERSION}/{extractor}/{list(images.shape)}".encode())
+    what = "/".join([str(CACHE_VERSION), extractor, *devices.apart()])
+    digest = hashlib.sha256(f"{what}/{list(images.shape)}".encode())
     digest.update(images.contiguous().numpy())
     return places.root() / "runs" / "features" / f"{extractor}-{digest.hexdigest()[:24]}.npz"

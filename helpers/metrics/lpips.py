@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data import assets, weights
+from ..training import devices
 from .fidelity import paper_pairs, same_class_sets
 
 Embed = Callable[[Tensor], Tensor]
@@ -43,17 +44,18 @@ class LpipsEmbedding(nn.Module):
                 module.inplace = False
 
     def forward(self, images: Tensor) -> Tensor:
-        """The vectors [B, D] of images [B, 1 or 3, H, W] in [0, 1]."""
-        mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _DEVIATION))
+        """The vectors [B, D], on the CPU, of images [B, 1 or 3, H, W] in [0, 1]."""
+        images = images.to(self.alexnet[0].weight.device)
+        mean, deviation = (images.new_tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _DEVIATION))
         x = ((2 * images - 1).expand(-1, 3, -1, -1) - mean) / deviation
         parts = []
         for i, layer in enumerate(self.alexnet):
             x = layer(x)
             if i in _LAYERS:
-                weight = self.channel_weights[len(parts)].view(1, -1, 1, 1)
+                weight = self.channel_weights[len(parts)].view(1, -1, 1, 1).to(x.device)
                 unit = x / (1e-8 + x.square().sum(dim=1, keepdim=True)).sqrt()
                 parts.append((unit * (weight / x[0, 0].numel()).sqrt()).flatten(1))
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1).cpu()
 
 
 def read_alexnet(path: Path) -> nn.Sequential:
@@ -81,11 +83,18 @@ def channel_weights() -> list[Tensor]:
     return [state[f"lin{i}.model.1.weight"].flatten() for i in range(len(_LAYERS))]
 
 
-@functools.cache
 def embedding() -> LpipsEmbedding:
-    """The trained network. Raises `assets.Unavailable` if AlexNet's weights cannot be had."""
+    """The trained network, where measures run.
+
+    Raises `assets.Unavailable` if AlexNet's weights cannot be had.
+    """
+    return _embedding(devices.current())
+
+
+@functools.cache
+def _embedding(device: torch.device) -> LpipsEmbedding:
     network = LpipsEmbedding(read_alexnet(assets.fetch("alexnet")), channel_weights())
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).to(device)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from ..data.checks import check_images, check_labels
-from .utility import predict
+from .utility import device_of, predict
 
 OVERSHOOT = 0.02  # the DeepFool paper's; the toolbox's 1e-6 drowns in rounding
 BATCH = 100
@@ -33,16 +33,16 @@ def deepfool(classifier: nn.Module, images: Tensor, *, iterations: int = 5) -> T
 
     Starts from the predicted class, right or wrong. `images` [N, C, H, W] in [0, 1].
     """
-    images = check_images(images)
+    images, device = check_images(images), device_of(classifier)
     with torch.no_grad():
-        n_classes = classifier(images[:1]).shape[1]
+        n_classes = classifier(images[:1].to(device)).shape[1]
     estimator = PyTorchClassifier(
         classifier,
         loss=nn.CrossEntropyLoss(),
         input_shape=tuple(images.shape[1:]),
         nb_classes=n_classes,
         clip_values=(0.0, 1.0),
-        device_type="cpu",
+        device_type="cpu" if device.type == "cpu" else "gpu",
     )
     attack = DeepFool(
         estimator,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.checks import check_images, check_labels
+from ..training import devices
 from .evaluation import ClassifierPreset
 
 GROUPS = 8
@@ -105,16 +106,19 @@ def train_classifier(
 
     `labels` [N] in 0..n_classes-1, or probabilities [N, n_classes]. `generator` decides initial
     weights and batches: the same generator state gives the same classifier. torch's global stream
-    is left as it was. Raises `ValueError` for bad images, a label outside the classes, or a class
-    without an image.
+    is left as it was. The classifier is where measures run (`devices.current`). Raises `ValueError`
+    for bad images, a label outside the classes, or a class without an image.
     """
     images, labels = check_training_set(images, labels, n_classes)
+    device = devices.current()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        classifier = Classifier(n_classes, images.shape[1:], preset)
+        classifier = Classifier(n_classes, images.shape[1:], preset).to(device)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=preset.learning_rate)
     classifier.train()
-    for rows in _batch_indices(len(images), preset.batch_size, preset.steps, generator):
+    batches = _batch_indices(len(images), preset.batch_size, preset.steps, generator)
+    images, labels = images.to(device), labels.to(device)
+    for rows in batches.to(device):
         optimizer.zero_grad()
         F.cross_entropy(classifier(images[rows]), labels[rows]).backward()
         optimizer.step()
@@ -123,9 +127,14 @@ def train_classifier(
 
 @torch.no_grad()
 def predict(classifier: nn.Module, images: Tensor) -> Tensor:
-    """Predicted classes int64 [N] of images [N, C, H, W] in [0, 1], in batches."""
-    batches = check_images(images).split(INFERENCE_BATCH)
-    return torch.cat([classifier(batch).argmax(dim=1) for batch in batches])
+    """Predicted classes int64 [N] of images [N, C, H, W] in [0, 1], in batches, on the CPU."""
+    device, batches = device_of(classifier), check_images(images).split(INFERENCE_BATCH)
+    return torch.cat([classifier(batch.to(device)).argmax(dim=1).cpu() for batch in batches])
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where its weights are; the CPU if it has none."""
+    return next((p.device for p in network.parameters()), devices.CPU)
 
 
 def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:

@@ -20,6 +20,7 @@ from ..data import draws, files, places
 from ..data.checks import check_images, check_labels, check_same_size
 from ..data.datasets import Dataset
 from ..randomness import generator as stream
+from ..training import devices
 from . import robustness, utility
 from .evaluation import PRIVATE_PER_CLASS, ClassifierPreset, Evaluation
 from .utility import Classifier
@@ -211,17 +212,17 @@ def judge(dataset: Dataset, preset: ClassifierPreset) -> Classifier:
             preset=preset,
             generator=stream(0, "evaluation/judge"),
         )
-        return {name: weights.numpy() for name, weights in network.state_dict().items()}
+        return {name: weights.cpu().numpy() for name, weights in network.state_dict().items()}
 
     kept = files.memo(_path(dataset, "judge-test.npz", preset), train)
     network = Classifier(len(dataset.classes), dataset.shape, preset)
     network.load_state_dict({name: torch.from_numpy(values) for name, values in kept.items()})
-    return network.eval()
+    return network.eval().to(devices.current())
 
 
 def _path(dataset: Dataset, name: str, *parts) -> Path:
     """Where the file `name` is kept, whose content the parts decide."""
-    key = files.content_hash(VERSION, dataset.checksum, PRIVATE_PER_CLASS, *parts)
+    key = files.content_hash(VERSION, dataset.checksum, PRIVATE_PER_CLASS, *parts, *devices.apart())
     stem, _, suffix = name.partition(".")
     return places.root() / "runs" / dataset.name / "baselines" / f"{stem}-{key}.{suffix}"
 

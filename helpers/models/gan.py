@@ -17,6 +17,7 @@ parameters in the discriminator.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +88,16 @@ class GAN(Generative):
         """Images [n, C, S, S] in [0, 1], one per label, on the CPU."""
         codes = self._codes(len(labels), generator)
         return self.generate(codes, labels.to(self.device)).cpu()
+
+    def carried(self) -> dict[str, Any]:
+        """How far the schedule is, and what the authors' options read of the last batch."""
+        return vars(self.schedule) | {name: getattr(self, name) for name in _LAST}
+
+    def carry(self, values: dict[str, Any]) -> None:
+        """Go on with what `carried` gave, its tensors on the CPU."""
+        for name, value in values.items():
+            value = value.to(self.device) if isinstance(value, Tensor) else value
+            setattr(self if name in _LAST else self.schedule, name, value)
 
     def _logits(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """The discriminator's logits [n] of images under instance noise.
@@ -178,6 +189,7 @@ class LossGapSchedule:
         return False
 
 
+_LAST = ("private_labels", "real_loss", "synthetic_loss")
 _SCHEDULES = {"fixed": FixedSchedule, "loss-gap": LossGapSchedule}
 
 

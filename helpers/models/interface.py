@@ -1,5 +1,7 @@
 """What `training.fit` and the study ask of a generative model."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -33,3 +35,10 @@ class Generative(nn.Module):
     def opponent_losses(self, *, generator: torch.Generator) -> Tensor | None:
         """Losses of a second network that reads no private record."""
         return None
+
+    def carried(self) -> dict[str, Any]:
+        """What beside its weights a step hands to the next: numbers and tensors, by name."""
+        return {}
+
+    def carry(self, values: dict[str, Any]) -> None:
+        """Go on with what `carried` gave, its tensors on the CPU."""

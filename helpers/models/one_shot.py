@@ -185,7 +185,8 @@ class OneShot(Generative):
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """Cross-entropy [n] of the labels under the release: what an attacker would look at."""
         encoder = self.public.encoder
-        odds = encoder.scale(float(self.sigma)) * encoder.embed_exactly(images) @ self.sums.T
+        vectors = encoder.embed_exactly(images).to(self.sums.device)
+        odds = encoder.scale(float(self.sigma)) * vectors @ self.sums.T
         return F.cross_entropy(odds, labels, reduction="none")
 
     @torch.no_grad()

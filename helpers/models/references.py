@@ -7,7 +7,6 @@ real-against-real floor), `copies` the training images themselves (perfect fidel
 
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from ..data import draws
 from ..data.datasets import Dataset
@@ -69,5 +68,7 @@ def _copies(group: Tensor, count: int) -> Tensor:
 
 
 def _means(group: Tensor, count: int) -> Tensor:
+    from torchvision.transforms.functional import gaussian_blur  # of which trainings know nothing
+
     mean = gaussian_blur(group.mean(dim=0, keepdim=True), kernel_size=5, sigma=1.0)
     return mean.expand(count, -1, -1, -1).clamp(0, 1)

@@ -47,7 +47,13 @@ def add(commands: Any, exit_codes: str) -> None:
         "--device",
         default="auto",
         choices=("auto", "cpu", "cuda"),
-        help="where to train: auto is cuda if there is one, else cpu; default: auto",
+        help="where networks run: auto is cuda if there is one, else cpu; default: auto",
+    )
+    how.add_argument(
+        "--train-only",
+        action="store_true",
+        help="measure nothing, as on a machine with torch, numpy and scipy alone; the same command "
+        "without this measures what is trained, there or where data/runs is copied to",
     )
     how.add_argument(
         "--retry-failed", action="store_true", help="try all failed cells again, not only some"
@@ -121,6 +127,10 @@ def study(arguments: argparse.Namespace) -> int:
     except (ValueError, OSError, assets.Unavailable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        needs = "install requirements.txt, or train alone, in one process: --train-only"
+        print(f"error: {error}; {needs}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept: run the same command again", file=sys.stderr)
         return 130
@@ -143,11 +153,10 @@ def _answer(arguments: argparse.Namespace) -> int:
         found = _images(arguments, fetch=True)
         standings = _standings(cells, found, arguments)
     in_store = status.standings(cells, found, arguments.measures)
-    if any(_wanted(each, arguments) for each in standings) or not status.is_collected(
-        in_store, found
-    ):
+    collected_now = arguments.train_only or status.is_collected(in_store, found)
+    if any(_wanted(each, arguments) for each in standings) or not collected_now:
         return _compute(standings, found, arguments)
-    failed = [(each.cell.full_name, each.detail) for each in standings if each.state != "done"]
+    failed = [(each.cell.full_name, each.detail) for each in standings if each.lasting]
     return _report(cells, found, failed, arguments, peak_memory=0)
 
 
@@ -183,6 +192,9 @@ def _standings(
 
 def _wanted(standing: Standing, arguments: argparse.Namespace) -> bool:
     """Whether a run would compute the cell."""
+    needed = standing.cell.roles_for(arguments.measures or MEASURES)
+    if arguments.train_only and set(needed) <= set(standing.roles):
+        return False
     return standing.state != "done" and (arguments.retry_failed or not standing.lasting)
 
 
@@ -190,7 +202,7 @@ def _compute(
     standings: Sequence[Standing], found: Mapping[str, Images], arguments: argparse.Namespace
 ) -> int:
     """Say on which images, compute what is not done of the slice, collect it and report."""
-    from . import execute, results
+    from . import execute
 
     for images in found.values():
         print(f"images of {images}", file=sys.stderr)
@@ -202,13 +214,16 @@ def _compute(
         scheduler=arguments.scheduler,
         device=arguments.device,
         measures=arguments.measures,
+        train_only=arguments.train_only,
         retry_failed=arguments.retry_failed,
         progress=True,
     ):
         peak = max(peak, outcome.peak_memory)
-        if outcome.state != "done":
+        if outcome.state not in ("done", "trained"):
             failed.append((outcome.cell.full_name, outcome.cause))
-    for name in found:
+    for name in [] if arguments.train_only else found:
+        from . import results
+
         results.collect([cell for cell in cells if cell.dataset == name])
     return _report(cells, found, sorted(failed), arguments, peak_memory=peak)
 
@@ -235,7 +250,9 @@ def _report(
         print(json.dumps(content | {"peak_memory_bytes": peak_memory}, indent=2))
     else:
         memory = f"; peak memory of a worker: {files.megabytes(peak_memory)}" if peak_memory else ""
-        print(f"{done} of {len(cells)} cells done; results: {', '.join(tables)}{memory}")
+        results = f"done; results: {', '.join(tables)}"
+        what = "trained, not measured" if arguments.train_only else results
+        print(f"{done} of {len(cells)} cells {what}{memory}")
     if failed:
         print("try failed cells again with --retry-failed", file=sys.stderr)
     return int(bool(failed))
@@ -286,16 +303,10 @@ def aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
 
 def _time_left(standings: Iterable[Standing], measures: Sequence[str]) -> str:
     left = status.remaining(standings, measures)
-    text = f"about {_duration(left.core_seconds)} of core time left"
+    text = f"about {status.duration(left.core_seconds)} of core time left"
     if left.unknown:
         text += f", and more for {', '.join(left.unknown)}: none is finished to estimate it from"
     return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _status_json(

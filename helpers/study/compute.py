@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,22 +9,21 @@ import torch
 
 from ..data import datasets, draws, files
 from ..data.datasets import Dataset
-from ..data.draws import Neighbours, Sample
+from ..data.draws import Neighbours
 from ..data.sources import from_bytes, to_bytes
 from ..metrics import attacks, measures
-from ..metrics.evaluation import EVALUATIONS, PRIVATE_PER_CLASS, ROLES, Evaluation
+from ..metrics.evaluation import EVALUATIONS, ROLES
 from ..metrics.measures import Measured, Subject
-from ..models import families, networks, references
+from ..models import families, networks
 from ..models.interface import Generative, Shape
-from ..models.one_shot import OneShot
 from ..randomness import generator as stream
-from ..training import devices, fit, release
-from . import host, store
+from ..training import devices
+from . import host, store, trainings
 from .cell import Cell
 
 
 def run_cell(cell: Cell, *, device: str = "auto", measures: Collection[str] = ()) -> dict[str, Any]:
-    """The cell's record, computed as far as the store lacks it: on one thread, and trainings on
+    """The cell's record, computed as far as the store lacks it: on one thread, and networks on
     `device` (see `devices.resolve`); of the `measures` that are named, or of all if none are.
 
     A record has `metrics` (name -> number), `key`, and how long it took: `core_seconds`, of
@@ -54,15 +52,16 @@ def _compute(
     cell: Cell, dataset: Dataset, device: torch.device, old: dict[str, Any], names: list[str]
 ) -> dict[str, Any]:
     """The cell's new record: the measures `names`, and what the `old` one holds of others."""
-    place, sets = store.folder(cell, dataset.checksum), _neighbours(cell, dataset)
+    place, sets = store.folder(cell, dataset.checksum), trainings.neighbours(cell, dataset)
     needed = cell.roles_for(names)
-    runs = {role: run_role(cell, dataset, sets, role, device) for role in needed}
+    runs = {role: trainings.run_role(cell, dataset, sets, role, device) for role in needed}
     others = [files.read_arrays(place / f"{role}.npz") for role in cell.roles if role not in needed]
     trained = [*runs.values(), *(run for run in others if run is not None)]
     training_seconds = sum(float(run["core_seconds"]) for run in trained)
     began = time.process_time()
     kept = files.read_arrays(place / "arrays.npz") if store.held(old) else None
-    measured = measures.take(names, _subject(cell, dataset, sets, runs, kept or {}))
+    with devices.measuring(device):
+        measured = measures.take(names, _subject(cell, dataset, sets, runs, kept or {}))
     measuring_seconds = time.process_time() - began
     full = runs.get("full", {})
     history = {k: v for k, v in full.items() if k.startswith("history/")}
@@ -83,135 +82,6 @@ def _compute(
     return record
 
 
-def full_run(cell: Cell, *, device: str = "auto") -> tuple[dict[str, np.ndarray], Neighbours]:
-    """The cell's run on the full set, trained only if the store lacks it, and the cell's sets."""
-    dataset = datasets.load(cell.dataset)
-    sets = _neighbours(cell, dataset)
-    with host.one_thread():
-        return run_role(cell, dataset, sets, "full", devices.resolve(device)), sets
-
-
-def _neighbours(cell: Cell, dataset: Dataset) -> Neighbours:
-    drawn = stream(cell.seed, "few-shot")
-    return draws.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
-
-
-# Trainings
-
-
-def run_role(
-    cell: Cell, dataset: Dataset, sets: Neighbours, role: str, device: torch.device
-) -> dict[str, np.ndarray]:
-    """One run's synthetic set (and weights, if it trains), from the store if it is there."""
-    records, places = getattr(sets, role), _places(sets, role)
-
-    def make() -> dict[str, np.ndarray]:
-        if cell.is_reference:
-            return _draw_role(cell, dataset, records)
-        return train_role(cell, dataset, records, places=places, device=device)
-
-    return files.memo(store.folder(cell, dataset.checksum) / f"{role}.npz", make)
-
-
-def _places(sets: Neighbours, role: str) -> torch.Tensor:
-    """The slots of a role's records: of neighbouring roles, those of the records they share."""
-    records = getattr(sets, role)
-    if role == "omitted":  # a neighbour of the full set, in whose middle it has an empty slot
-        return torch.isin(sets.full.index, records.index).nonzero()[:, 0]
-    return torch.arange(len(records.index))  # the query is the last one of the victim
-
-
-def _asked(cell: Cell, dataset: Dataset) -> torch.Tensor:
-    """The labels that a cell's synthetic images are asked for, sorted."""
-    per_class = evaluation(cell, dataset).per_class
-    return torch.arange(len(dataset.classes)).repeat_interleave(per_class)
-
-
-def evaluation(cell: Cell, dataset: Dataset) -> Evaluation:
-    """How the cell is measured: no more images per class than the test split has."""
-    asked, there = cell.evaluation, min(dataset.counts("test"))
-    per_class = min(asked.per_class, there)
-    neighbors = min(asked.neighbors, per_class)
-    return replace(
-        asked, per_class=per_class, neighbors=neighbors, attacked=min(asked.attacked, there)
-    )
-
-
-def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.ndarray]:
-    """The set of a reference generator: `images`, `labels` and the time it took."""
-    began = time.process_time()
-    labels = _asked(cell, dataset)
-    images = references.images(
-        cell.model,
-        dataset,
-        records,
-        labels,
-        n_per_class=PRIVATE_PER_CLASS,
-        generator=stream(cell.seed, "few-shot"),
-    )
-    seconds = np.float64(time.process_time() - began)
-    return {"images": to_bytes(images), "labels": labels.numpy(), "core_seconds": seconds}
-
-
-def train_role(
-    cell: Cell,
-    dataset: Dataset,
-    records: Sample,
-    *,
-    places: torch.Tensor,
-    device: torch.device | None = None,
-) -> dict[str, np.ndarray]:
-    """Train the cell's model on `records`, in the slots `places`, and sample it class by class.
-
-    The roles of a cell share initial weights, noise and sampling draws. Returns `images` uint8 [N,
-    S, S] or, in colour, [N, S, S, 3], `labels`, the weights under `weights/`, the history under
-    `history/` and times.
-    """
-    began = time.process_time()
-    model = _build(cell, dataset, "weights", cell.seed).to(device)
-    if isinstance(model, OneShot):
-        fitted = release.fit(model, records, sigma=cell.sigma, seed=cell.seed)
-    else:
-        fitted = fit.fit(
-            model,
-            records,
-            arm=cell.arm,
-            sigma=cell.sigma,
-            training=cell.preset.training,
-            slots=len(dataset.classes) * PRIVATE_PER_CLASS,
-            seed=cell.seed,
-            places=places,
-        )
-    labels = _asked(cell, dataset)
-    trained = time.process_time()
-    images = fitted.model.sample(labels, generator=stream(cell.seed, "samples"))
-    sampled = time.process_time()
-    run = {
-        "images": to_bytes(images),
-        "labels": labels.numpy(),
-        "core_seconds": np.float64(sampled - began),
-        "images_per_second": np.float64(len(labels) / max(sampled - trained, 1e-9)),
-    }
-    weights = fitted.model.state_dict().items()
-    run |= {f"weights/{name}": value.cpu().numpy() for name, value in weights}
-    return run | {f"history/{name}": np.array(row) for name, row in fitted.history.items()}
-
-
-def _build(cell: Cell, dataset: Dataset, purpose: str, seed: int = 0) -> Generative:
-    classes, drawn = len(dataset.classes), stream(seed, purpose)
-    return networks.build(
-        cell.model, cell.scale, classes=classes, shape=dataset.shape, generator=drawn
-    )
-
-
-def trained_model(cell: Cell, dataset: Dataset, run: dict[str, np.ndarray]) -> Generative:
-    """The model of a run, from the weights that `train_role` returned."""
-    model = _build(cell, dataset, "empty")
-    weights = {k.removeprefix("weights/"): v for k, v in run.items() if k.startswith("weights/")}
-    model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
-    return model.eval()
-
-
 # Measures
 
 
@@ -219,14 +89,14 @@ def _subject(cell: Cell, dataset: Dataset, sets: Neighbours, runs, kept) -> Subj
     """What the cell's measures are taken of."""
     synthetic = measures.Synthetic(
         **{role: from_bytes(runs[role]["images"]) if role in runs else None for role in ROLES},
-        labels=_asked(cell, dataset),
+        labels=trainings.asked_labels(cell, dataset),
     )
-    how = {"evaluation": evaluation(cell, dataset), "seed": cell.seed, "arrays": kept}
+    how = {"evaluation": trainings.evaluation(cell, dataset), "seed": cell.seed, "arrays": kept}
     if cell.is_reference:
         return Subject(dataset, sets, synthetic, **how)
 
     def losses() -> measures.Losses:
-        model = trained_model(cell, dataset, runs["full"])
+        model = trainings.trained_model(cell, dataset, runs["full"]).to(devices.current())
         groups = [(group.images, group.labels) for group in (sets.full, subject.others)]
         return measures.Losses(*(_loss_scores(cell, model, *group) for group in groups))
 

@@ -11,17 +11,16 @@ import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
-
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-from tqdm import tqdm
 
 from ..data import datasets, files, places
 from . import status, store
@@ -59,6 +58,7 @@ def outcomes(
     scheduler: str | None = None,
     device: str = "auto",
     measures: Collection[str] = (),
+    train_only: bool = False,
     retry_failed: bool = False,
     progress: bool | None = None,
 ) -> Iterator[Outcome]:
@@ -66,8 +66,9 @@ def outcomes(
 
     - `workers`: processes on this machine; 1 computes in this one.
     - `scheduler`: address of a Dask scheduler whose workers compute instead, e.g. tcp://host:8786.
-    - `device`: where trainings run, see `devices.resolve`.
+    - `device`: where trainings run, and the networks that measure; see `devices.resolve`.
     - `measures`: those to be taken, and what they need trained; all if none are named.
+    - `train_only`: measure nothing.
     - `retry_failed`: compute those too that would fail again: the others that failed (of a full
       disk, a lack of memory or of a network) are tried again in any case, and all are after a
       change of the program.
@@ -82,20 +83,29 @@ def outcomes(
     yield from skipped
     if not wanted:
         return
+    how = {"device": device, "measures": measures, "train_only": train_only}
     if scheduler is not None:
-        compute = partial(_on_cluster, address=scheduler, device=device, measures=measures)
+        compute = partial(_on_cluster, address=scheduler, how=how)
     else:
         from ..training import devices
 
         devices.resolve(device)
-        compute = partial(_on_this_machine, workers=workers, device=device, measures=measures)
-    hidden = None if progress is None else not progress
-    with tqdm(total=len(wanted), unit="cell", disable=hidden) as bar:
+        compute = partial(_on_this_machine, workers=workers, how=how)
+    with _bar(len(wanted), progress) as bar:
         for outcome in _settled(wanted, compute):
             if outcome.unwritable:
                 raise files.Unwritable(outcome.cause)
             bar.update()
             yield outcome
+
+
+def _bar(total: int, shown: bool | None) -> AbstractContextManager:
+    """A bar on stderr; none on a machine for trainings without tqdm."""
+    if find_spec("tqdm") is None:
+        return nullcontext(SimpleNamespace(update=lambda: None))
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="cell", disable=None if shown is None else not shown)
 
 
 def _select(
@@ -152,25 +162,30 @@ def _await(cells: list[Cell]) -> None:
 # On this machine
 
 
-def _on_this_machine(
-    cells: list[Cell], workers: int, device: str, measures: Collection[str]
-) -> Iterator[Outcome]:
+def _on_this_machine(cells: list[Cell], workers: int, how: dict[str, Any]) -> Iterator[Outcome]:
     """In this process, or in loky's; a cell whose process dies again and again has failed."""
     left, crashes = list(cells), Counter()
     while left:
-        jobs = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(
-            delayed(attempt)(cell, os.getpid(), device, measures) for cell in list(left)
-        )
         try:
-            with closing(jobs):
+            with closing(_jobs(list(left), workers, how)) as jobs:
                 for outcome in jobs:
                     left.remove(outcome.cell)
                     yield outcome
-        except TerminatedWorkerError as error:
+        except BrokenProcessPool as error:
             crashes.update(_crashed(left) or left)
             for cell in [cell for cell in left if crashes[cell] >= _CRASHES]:
                 left.remove(cell)
                 yield _crash(cell, str(error))
+
+
+def _jobs(cells: list[Cell], workers: int, how: dict[str, Any]) -> Generator[Outcome]:
+    """Outcomes as they come."""
+    if workers == 1:
+        return (attempt(cell, os.getpid(), **how) for cell in cells)
+    from joblib import Parallel, delayed
+
+    jobs = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    return jobs(delayed(attempt)(cell, os.getpid(), **how) for cell in cells)
 
 
 def _crashed(cells: list[Cell]) -> list[Cell]:
@@ -195,9 +210,7 @@ def _crash(cell: Cell, reason: str) -> Outcome:
 # On a cluster
 
 
-def _on_cluster(
-    cells: list[Cell], address: str, device: str, measures: Collection[str]
-) -> Iterator[Outcome]:
+def _on_cluster(cells: list[Cell], address: str, how: dict[str, Any]) -> Iterator[Outcome]:
     """On the workers of a Dask scheduler.
 
     Through Dask's own client: joblib's Dask backend waits for ever on a cell that Dask has given up
@@ -212,8 +225,7 @@ def _on_cluster(
                 _remote_attempt,
                 cell,
                 folders,
-                device,
-                measures,
+                how,
                 pure=False,
                 key=f"{cell.name}-{uuid.uuid4().hex}",
             ): cell
@@ -223,7 +235,7 @@ def _on_cluster(
         for future, result in ends:
             cell = futures[future]
             if future.status == "finished":
-                yield _seen(result, measures)
+                yield _seen(result, how["measures"])
             else:
                 reason = result[1] if isinstance(result, tuple) else result
                 yield _lost(cell, f"{type(reason).__name__}: {reason}")
@@ -310,9 +322,7 @@ def _check_workers(client: Any, address: str) -> None:
         )
 
 
-def _remote_attempt(
-    cell: Cell, folders: dict[str, str | None], device: str, measures: Collection[str]
-) -> Outcome:
+def _remote_attempt(cell: Cell, folders: dict[str, str | None], how: dict[str, Any]) -> Outcome:
     """`attempt` on another machine, in the folders of the one that asks for it."""
     for name, folder in folders.items():
         if folder and not Path(folder).is_dir():
@@ -323,4 +333,4 @@ def _remote_attempt(
             os.environ[name] = folder
         else:
             os.environ.pop(name, None)
-    return attempt(cell, None, device, measures)
+    return attempt(cell, None, **how)

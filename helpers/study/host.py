@@ -6,11 +6,11 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from threadpoolctl import threadpool_limits
 
 # The parameters of glibc's mallopt(3), and the most it takes for them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -27,10 +27,19 @@ def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):  # of NumPy, SciPy and scikit-learn
+        with _one_thread_of_others():
             yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _one_thread_of_others() -> AbstractContextManager:
+    """Of NumPy, SciPy and scikit-learn; trainings, for which the limit may be missing, use none."""
+    if find_spec("threadpoolctl") is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 @functools.cache

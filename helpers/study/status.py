@@ -7,10 +7,14 @@ computes no cell.
 import functools
 import json
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import zipfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..data import datasets, files
 from ..metrics.evaluation import MEASURES
@@ -95,14 +99,33 @@ def standing(cell: Cell, checksum: str, measures: Collection[str] = ()) -> Stand
     if whole and not store.lacking(record, measures):
         return Standing(cell, "done", roles=cell.roles, record=record)
     roles = tuple(role for role in cell.roles if (place / f"{role}.npz").exists())
+    under_way = "; ".join(_under_way(cell, place, set(cell.roles) - set(roles)))
     if alive := [beat for beat in store.heartbeats(place) if beat.alive]:
-        return Standing(cell, "running", str(alive[0]), roles)
+        return Standing(cell, "running", "; ".join(filter(None, (str(alive[0]), under_way))), roles)
     failure = _json(place / "failed.json")
     if failure.get("key") == key:
         lasting = bool(failure.get("lasting")) and failure.get("program") == store.program()
         return Standing(cell, "failed", str(failure.get("cause")), roles, lasting)
-    lacks = f"lacks {', '.join(store.lacking(record, measures))}" if whole else ""
+    lacks = f"lacks {', '.join(store.lacking(record, measures))}" if whole else under_way
     return Standing(cell, "missing", lacks, roles, record=record if whole else None)
+
+
+def _under_way(cell: Cell, place: Path, roles: Collection[str]) -> Iterator[str]:
+    """How far trainings have kept their state, and what is left of them."""
+    for role in sorted(roles):
+        with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+            with np.load(store.checkpoint_path(place, role)) as kept:  # the large array stays there
+                step, seconds = int(kept["step"]), float(kept["seconds"])
+            steps = cell.preset.training.steps
+            left = duration(seconds / step * (steps - step))
+            yield f"{role} kept at step {step:,} of {steps:,}, about {left} of it left"
+
+
+def duration(seconds: float) -> str:
+    """A time as text, e.g. `1.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def with_collected(

@@ -34,6 +34,11 @@ def folder(cell: Cell, checksum: str) -> Path:
     return runs_root() / cell.dataset / f"{cell.name}-{cell.training_key(checksum)}"
 
 
+def checkpoint_path(place: Path, role: str) -> Path:
+    """Where a training under way in a cell's folder keeps its state."""
+    return place / f"{role}.checkpoint.npz"
+
+
 # Records
 
 

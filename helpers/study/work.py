@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import assets, datasets, files
-from . import compute, status, store
+from ..metrics.evaluation import MEASURES
+from . import status, store, trainings
 from .cell import Cell
 
 # What a cell may fail of without stopping the others; anything else is an error of the program.
@@ -31,19 +32,26 @@ class Outcome:
     """What became of a cell."""
 
     cell: Cell
-    state: str  # "done"; "failed"; "skipped", as it failed before; "elsewhere": in flight there
+    # "done"; "trained"; "failed"; "skipped", as it failed before; "elsewhere": in flight there
+    state: str
     cause: str = ""
     peak_memory: int = 0  # bytes, the most its process has had so far
     unwritable: bool = False  # it failed because the store cannot be written
 
 
-def attempt(cell: Cell, parent: int | None, device: str, measures: Collection[str] = ()) -> Outcome:
+def attempt(
+    cell: Cell,
+    parent: int | None,
+    device: str,
+    measures: Collection[str] = (),
+    train_only: bool = False,
+) -> Outcome:
     """Compute a cell that is neither done nor in flight; a failure is kept in its folder.
 
-    `parent` is the process whose death ends this one; `None` for none. Trainings run on `device`;
-    `measures` as in `compute.run_cell`.
+    `parent` is the process whose death ends this one; `None` for none. `device` and `measures` are
+    as in `compute.run_cell`, of which nothing is imported to `train_only`.
     """
-    checksum = None
+    checksum, end = None, "trained" if train_only else "done"
     try:
         with _ONE_CELL:
             checksum = datasets.identity(cell.dataset).checksum
@@ -53,7 +61,12 @@ def attempt(cell: Cell, parent: int | None, device: str, measures: Collection[st
             with _in_flight(place, parent) as free:
                 if not free:
                     return Outcome(cell, "elsewhere")
-                compute.run_cell(cell, device=device, measures=measures)
+                if train_only:
+                    trainings.runs(cell, cell.roles_for(measures or MEASURES), device=device)
+                else:
+                    from . import compute
+
+                    compute.run_cell(cell, device=device, measures=measures)
                 (place / "failed.json").unlink(missing_ok=True)
     except _FAILURES as error:
         cause = f"{type(error).__name__}: {error}"
@@ -63,7 +76,7 @@ def attempt(cell: Cell, parent: int | None, device: str, measures: Collection[st
         return Outcome(
             cell, "failed", str(error) if unwritable else cause, peak_memory(), unwritable
         )
-    return Outcome(cell, "done", peak_memory=peak_memory())
+    return Outcome(cell, end, peak_memory=peak_memory())
 
 
 def _is_lasting(error: BaseException) -> bool:

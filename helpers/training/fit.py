@@ -23,7 +23,8 @@ same distribution in every slot does not help: the DDPM's times depend on each o
 
 import copy
 import math
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ from ..models import presets
 from ..models.interface import Generative
 from ..randomness import generator as stream
 from . import accounting, dp
+from .checkpoint import Checkpoint
 
 if TYPE_CHECKING:  # training asks for its images and labels, not for where samples come from
     from ..data.draws import Sample
@@ -44,6 +46,7 @@ class Fitted(NamedTuple):
 
     model: Generative
     history: dict[str, list[float]]  # columns step, loss, norm, clipped, snr
+    earlier_seconds: float = 0.0  # core time of killed processes that it goes on from
 
 
 def fit(
@@ -56,6 +59,7 @@ def fit(
     slots: int,
     seed: int,
     places: Tensor,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Train `model`, on its device and in place, on `records`; returns it with averaged weights,
     and its history. Records are moved to that device; random numbers are drawn on the CPU.
@@ -67,6 +71,8 @@ def fit(
     - `places`: the slot of each record [n], distinct, int64. A neighbouring data set is one that
       lacks a record and leaves the others where they are.
     - `seed`: of the streams for sampling records, the losses' randomness, the noise and the rest.
+    - `checkpoint`: where the state is kept now and then. A training that finds one goes on from it,
+      and ends with the bits of one that was never interrupted.
 
     Raises `ValueError` for an arm and sigma that do not fit, more records than slots, places that
     are not one slot per record, and a model whose losses clipping cannot bound (`dp.check_losses`).
@@ -82,27 +88,74 @@ def fit(
     records = records._replace(images=images, labels=labels)
     if arm != "sgd":
         _check_losses(model, images, training.draws)
-    streams = {name: stream(seed, f"training/{name}") for name in ("records", "noise", "public")}
-    private = _Adam(model.noised, training.learning_rate, training)
-    opponent = _opponent(model, training)
-    average = _Average(model.released, training.ema_decay)
-    history = {name: [] for name in ("step", "loss", "norm", "clipped", "snr")}
-    every = max(1, training.steps // _HISTORY_POINTS)
-
-    for step in range(training.steps):
+    run = Run(model, training, seed)
+    if checkpoint is not None and (state := checkpoint.read()) is not None:
+        run.resume(state)
+    streams, every = run.streams, max(1, training.steps // _HISTORY_POINTS)
+    for step in range(run.step, training.steps):
         gradient = _gradient(model, records, sigma, arm, training, slots, places, streams)
         values = gradient.values
-        if opponent is not None:
+        if run.opponent is not None:
             public = _public_gradient(model, arm, training, streams["public"])
             values = [a + b for a, b in zip(values, public, strict=True)]
-        private.step(values, step)
-        if opponent is not None:
-            _opponent_step(model, opponent, step, streams["public"])
-        average.update()
+        run.private.step(values, step)
+        if run.opponent is not None:
+            _opponent_step(model, run.opponent, step, streams["public"])
+        run.average.update()
         if step % every == 0:
-            _record(history, step, gradient, sigma, training.max_grad_norm, private.parameters)
-    average.write()
-    return Fitted(model.eval(), history)
+            _record(run, step, gradient, sigma, training.max_grad_norm)
+        run.step = step + 1
+        if checkpoint is not None and checkpoint.due():
+            checkpoint.write(run.state())
+    run.average.write()
+    return Fitted(model.eval(), run.history, run.earlier)
+
+
+class Run:
+    """A training under way: what a step hands to the next one."""
+
+    def __init__(self, model: Generative, training: presets.Training, seed: int):
+        self.model, self.step = model, 0
+        self.earlier, self._began = 0.0, time.process_time()
+        names = ("records", "noise", "public")
+        self.streams = {name: stream(seed, f"training/{name}") for name in names}
+        self.private = _Adam(model.noised, training.learning_rate, training)
+        self.opponent = _opponent(model, training)
+        self.average = _Average(model.released, training.ema_decay)
+        self.history = {name: [] for name in ("step", "loss", "norm", "clipped", "snr")}
+
+    def seconds(self) -> float:
+        """Core time so far, with that of killed processes up to the state they left."""
+        return self.earlier + time.process_time() - self._began
+
+    def state(self) -> dict[str, Any]:
+        """All of it, to the bit."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds(),
+            "weights": self.model.state_dict(),
+            "carried": self.model.carried(),
+            "average": self.average.weights,
+            "adam": [adam.optimizer.state_dict() for adam in self._adams()],
+            "streams": {name: drawn.get_state() for name, drawn in self.streams.items()},
+            "history": self.history,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.step = self.average.steps = state["step"]
+        self.earlier, self.history = state["seconds"], state["history"]
+        self.model.load_state_dict(state["weights"])
+        self.model.carry(state["carried"])
+        for average, weights in zip(self.average.weights, state["average"], strict=True):
+            average.copy_(weights)
+        for adam, moments in zip(self._adams(), state["adam"], strict=True):
+            adam.optimizer.load_state_dict(moments)
+        for name, drawn in self.streams.items():
+            drawn.set_state(state["streams"][name])
+
+    def _adams(self) -> "list[_Adam]":
+        return [adam for adam in (self.private, self.opponent) if adam is not None]
 
 
 def _gradient(model, records, sigma, arm, training, slots, places, streams) -> dp.Gradient:
@@ -207,8 +260,9 @@ class _Average:
             p.copy_(average)
 
 
-def _record(history, step, gradient, sigma, max_grad_norm, parameters: list[Tensor]) -> None:
-    norms, size = gradient.norms, sum(p.numel() for p in parameters)
+def _record(run: Run, step: int, gradient: dp.Gradient, sigma: float, max_grad_norm: float) -> None:
+    history, norms = run.history, gradient.norms
+    size = sum(p.numel() for p in run.private.parameters)
     history["step"].append(step)
     history["loss"].append(gradient.losses.mean().item())
     history["norm"].append(norms.median().item() if len(norms) else float("nan"))

@@ -29,8 +29,7 @@ from helpers.models.vae import VAE
 from helpers.randomness import generator as stream
 from helpers.report.pictures import mosaic, name_rows, show
 from helpers.report.style import panels, written
-from helpers.study import compute
-from helpers.study.compute import Cell
+from helpers.study import Cell, trainings
 from helpers.study.results import Results
 
 VERSION = 1  # raise when an exhibit changes its meaning
@@ -59,8 +58,8 @@ def obtain(found: Results, cell: Cell) -> dict[str, np.ndarray]:
 
 def _make(cell: Cell) -> dict[str, np.ndarray]:
     dataset = datasets.load(cell.dataset)
-    run, sets = compute.full_run(cell)
-    model = compute.trained_model(cell, dataset, run)
+    runs, sets = trainings.runs(cell, ["full"])
+    model = trainings.trained_model(cell, dataset, runs["full"])
     first = torch.arange(len(dataset.classes))
     private = sets.full.images[_first_of_each(sets.full.labels)]
     unseen = draws.holdout(dataset, 1).images
@@ -68,7 +67,7 @@ def _make(cell: Cell) -> dict[str, np.ndarray]:
     if isinstance(model, VAE):
         for name, images in (("private", private), ("unseen", unseen)):
             exhibits[f"{name}_reconstructed"] = to_bytes(model.reconstruct(images, first))
-    return exhibits | _attention(cell, dataset, run, unseen)
+    return exhibits | _attention(cell, dataset, runs["full"], unseen)
 
 
 def _attention(cell: Cell, dataset: Dataset, run, unseen: Tensor) -> dict[str, np.ndarray]:
