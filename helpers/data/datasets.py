@@ -317,7 +317,27 @@ def _dataset(name: str, content: Content, source: str) -> Dataset:
 def _own(name: str, content: Content) -> About:
     smallest = int(np.bincount(content.arrays["train_labels"]).min())
     public = max(0, min(100, smallest - _PRIVATE))
-    return About(name, content.classes, public_per_class=public, shape=content.shape)
+    note = _lost(smallest, public, int(np.bincount(content.arrays["test_labels"]).min()))
+    return About(name, content.classes, public_per_class=public, shape=content.shape, note=note)
+
+
+def has_others(train: int, holdout: int) -> bool:
+    """Whether a class of `train` images keeps, beside the private ones, as many as are measured."""
+    return train >= _PRIVATE + min(100, holdout)
+
+
+def _lost(private: int, public: int, holdout: int) -> str:
+    """What data of one's own is too few for, in one line; "" for nothing."""
+    lost = []
+    if private < _PRIVATE:
+        lost.append(f"{private} private images of a class in place of {_PRIVATE}")
+    if public < 2:
+        lost.append("no public pool: no density ratios, and other images than a coin could swap")
+    if not has_others(private, holdout):
+        lost.append("no other real images to compare with: the reference real is left out")
+    if holdout < 100:
+        lost.append(f"{holdout} hold-out images of a class: wide intervals, and as few synthetic")
+    return f"Few images: {'; '.join(lost)}." if lost else ""
 
 
 def _checksum(arrays: Arrays) -> str:

@@ -93,7 +93,12 @@ def full_run(cell: Cell, *, device: str = "auto") -> tuple[dict[str, np.ndarray]
 
 def _neighbours(cell: Cell, dataset: Dataset) -> Neighbours:
     drawn = stream(cell.seed, "few-shot")
-    return draws.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
+    return draws.neighbours(dataset, _private_per_class(dataset), generator=drawn)
+
+
+def _private_per_class(dataset: Dataset) -> int:
+    """Ten, or of data of one's own as many as the rarest class has for training."""
+    return min(PRIVATE_PER_CLASS, *dataset.counts("train"))
 
 
 # Trainings
@@ -146,7 +151,7 @@ def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.nd
         dataset,
         records,
         labels,
-        n_per_class=PRIVATE_PER_CLASS,
+        n_per_class=_private_per_class(dataset),
         generator=stream(cell.seed, "few-shot"),
     )
     seconds = np.float64(time.process_time() - began)
