@@ -87,8 +87,7 @@ def add(commands: Any, exit_codes: str) -> None:
 def release(arguments: argparse.Namespace) -> int:
     """Make a release, or say in one line why not; the exit code."""
     try:
-        _check(arguments)
-        _release(arguments)
+        make(arguments)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -170,7 +169,13 @@ def _record(path: Path, earlier: list[dict[str, float]], sigma: float, delta: fl
 # The release
 
 
-def _release(asked: argparse.Namespace) -> None:
+def make(asked: argparse.Namespace, *, noise: Any = None, seed: int | None = None) -> None:
+    """Make the release that is asked for, and say what it cost.
+
+    `noise` and `seed` are for pages on public images alone: whoever knows them subtracts the noise.
+    Raises `ValueError` for what is wrong, before an image is read where that can be told.
+    """
+    _check(asked)
     import torch  # what can be refused without it is
 
     from .models import one_shot
@@ -194,12 +199,12 @@ def _release(asked: argparse.Namespace) -> None:
             labels,
             classes=len(classes),
             sigma=sigma,
-            noise=private.system_normal,
+            noise=noise or private.system_normal,
         )
         # From here on nothing reads a private image.
         if private.alike_p_value(sums, sigma) > _UNTOLD:
             warnings.warn(_NOT_TOLD, stacklevel=2)
-        drawn = torch.Generator().manual_seed(secrets.randbits(63))
+        drawn = torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
         counts, decoder = [asked.per_class] * len(classes), one_shot.Decoder()
         rows = one_shot.choose(sums, sigma, public, counts, decoder=decoder, generator=drawn)
         odds = one_shot.probabilities(sums, sigma, public, decoder)[rows]
@@ -237,7 +242,11 @@ def _public_side(
 
     if images is None:
         shape = (3 if private.ndim == 4 else 1, *private.shape[1:3])
-        one_shot.check_committed(asked.simulator, shape)
+        if private.ndim == 4:
+            raise ValueError(
+                f"the images are in colour, and the simulator {asked.simulator} draws those of 1 "
+                "channel, not 3: --grey reads them in grey, --public takes a folder in colour"
+            )
         encoder = one_shot.COMMITTED[asked.simulator]
         told = {"simulator": asked.simulator, "encoder": encoder, "images shown": "simulated"}
         return one_shot.simulated(asked.simulator, shape), told

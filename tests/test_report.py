@@ -318,6 +318,13 @@ def test_frames_splits_and_stray_images_are_refused_or_said(tmp_path):
     assert "images beside the class folders" in str(said[0].message)
 
 
+def test_a_folder_too_high_says_what_lies_below(tmp_path):
+    for name in ("private/a", "holdout/a"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"holdout holds no image; .* but the folders a: give one"):
+        folders.read_any(tmp_path)
+
+
 def test_a_hidden_folder_above_hides_nothing(tmp_path):
     inside = tmp_path / ".cache" / "images"
     inside.mkdir(parents=True)

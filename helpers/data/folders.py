@@ -275,7 +275,12 @@ def listed(
     for label, name in enumerate(classes):
         images = list(_images(there[name], ignored))
         if not images:
-            raise ValueError(f"{there[name]} holds no image; read are {', '.join(SUFFIXES)}")
+            inner = [_name(path) for path in _inside(there[name])]
+            deeper = f", but the folders {', '.join(inner[:3])}: give one of a level below"
+            raise ValueError(
+                f"{there[name]} holds no image; read are {', '.join(SUFFIXES)}"
+                f"{deeper if inner else ''}"
+            )
         paths += images
         labels += [label] * len(images)
     return paths, labels
