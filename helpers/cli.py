@@ -1,4 +1,4 @@
-"""`python -m helpers data|study|chapter|release|encoder ...`.
+"""`python -m helpers report|release|study|data|chapter|encoder ...`.
 
 A function per command that returns the exit code.
 
@@ -29,21 +29,45 @@ EXIT_CODES = (
 )
 
 
+GUIDE = """\
+Which command is for you?
+
+You hold images and want synthetic ones that protect them:
+  python -m helpers release --images DIR --epsilon 3 --public DIR --per-class 100 --out DIR
+You have synthetic images, whoever made them, and want them judged beside the private ones:
+  python -m helpers report --private DIR --synthetic DIR --holdout DIR --out report.html
+You check the paper's results:
+  python -m helpers study --dataset mnist --status    what is collected here; `make book` shows it
+You train generators, on known data or on your own folder:
+  python -m helpers study --dataset digits --scale quick --sigmas sgd 0.5
+  python -m helpers data                              data sets and weights: what is there
+
+DIR is a folder with one folder of images for each class; ten images of each are enough.
+More of each: python -m helpers COMMAND --help; the book: notebooks/your_images.ipynb first.
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that `argv` (default: the process's arguments) names."""
+    """Run the command that `argv` (default: the process's arguments) names; say which there are."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv:
+        print(GUIDE, end="")
+        return 0
     parser = argparse.ArgumentParser(
         prog="python -m helpers",
         description="No free lunch for synthetic images: the commands.",
         epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    _add_data(commands)
-    command.add(commands, EXIT_CODES)
-    _add_chapter(commands)
-    if find_spec("PIL"):  # which writes its images; a machine for trainings alone may lack it
+    if find_spec("PIL"):  # which they read and write; a machine for trainings alone may lack it
         from . import release
+        from .report import command as report
 
+        report.add(commands, EXIT_CODES)
         release.add(commands, EXIT_CODES)
+    command.add(commands, EXIT_CODES)
+    _add_data(commands)
+    _add_chapter(commands)
     _add_encoder(commands)
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)

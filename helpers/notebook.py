@@ -24,12 +24,15 @@ class Kind(NamedTuple):
 
 
 _TEXT = Kind((str,), "a text", "mnist")
+_FOLDER = Kind((str,), "a folder, as text", "my_images")
 _COUNT = Kind((int,), "a whole number", "2")
 _TEXTS = Kind((str,), "a list of texts", '["vae", "gan"]', many=True)
 _NUMBERS = Kind((int, float), "a list of numbers", "[10, 3]", many=True)
 
 # Every parameter of every notebook; a new one is one more line.
 PARAMETERS = {
+    "images": _FOLDER,
+    "public": _FOLDER,
     "dataset": _TEXT,
     "datasets": _TEXTS,
     "models": _TEXTS,

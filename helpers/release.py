@@ -1,14 +1,16 @@
 """`python -m helpers release`: synthetic images of one's own private ones, with a guarantee.
 
 The noise comes from the operating system's cryptographic source and is forgotten: no seed is taken,
-kept or printed, and every run is another release, whose cost adds to that of the others. Written
-are images by class, their probabilities if asked for, and a certificate. Nothing else that was
-computed from private images is: no sum, norm, count, or choice of settings by them.
+kept or printed, and every run is another release, whose cost adds to that of the others: a ledger
+beside the images counts them, by their noise alone. Written are images by class, their
+probabilities if asked for, and a certificate. Nothing else that was computed from private images
+is: no sum, norm, count, or choice of settings by them.
 """
 
 import argparse
 import hashlib
 import math
+import os
 import platform
 import secrets
 import shutil
@@ -23,8 +25,17 @@ import numpy as np
 from PIL import Image
 
 from .data import files, folders, sources
+from .data.conversion import SIZES
+from .models.presets import COMMITTED
 
 _NEAR = 0.02  # root mean square difference of pixels in [0, 1] that looks like one image twice
+_UNTOLD = 0.01  # p-value above which a release is said to tell no class from another
+_NOT_TOLD = (
+    "the release tells no class from another: what it shows differs no more than by noise. The "
+    "public folder or the simulator does not fit these images, or they are too few for this "
+    "epsilon. It is spent all the same"
+)
+_LEDGER = ".releases.json"  # hidden, so that it is read as no image
 _MECHANISM = (
     "Gaussian noise on the sums, by class, of embeddings of norm at most 1 (float64); one release"
 )
@@ -58,6 +69,17 @@ def add(commands: Any, exit_codes: str) -> None:
     command.add_argument("--size", type=int, default=28, help="pixels a side; default: 28")
     command.add_argument("--grey", action="store_true", help="read colour images in grey")
     command.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
+    command.add_argument(
+        "--ledger",
+        type=Path,
+        help=f"the file that counts releases of the images; default: {_LEDGER} among them. Another "
+        "one counts from its own start: then the adding up is yours",
+    )
+    command.add_argument(
+        "--again",
+        action="store_true",
+        help="release the same images once more: the costs add up, and the certificate says so",
+    )
     command.add_argument("--seed", help=argparse.SUPPRESS)
     command.set_defaults(run=release, parser=command)
 
@@ -65,8 +87,7 @@ def add(commands: Any, exit_codes: str) -> None:
 def release(arguments: argparse.Namespace) -> int:
     """Make a release, or say in one line why not; the exit code."""
     try:
-        _check(arguments)
-        _release(arguments)
+        make(arguments)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -86,6 +107,14 @@ def _check(asked: argparse.Namespace) -> None:
         raise ValueError(f"delta is {asked.delta}; it must lie in (0, 1), such as 0.001")
     if asked.per_class < 1:
         raise ValueError(f"--per-class is {asked.per_class}; it must be at least 1")
+    if asked.size not in SIZES:
+        raise ValueError(
+            f"--size is {asked.size}; it must be a multiple of 4 from {SIZES[0]} to {SIZES[-1]}"
+        )
+    if asked.simulator is not None and asked.simulator not in COMMITTED:
+        raise ValueError(
+            f"simulator {asked.simulator!r} is unknown; allowed: {', '.join(COMMITTED)}"
+        )
     for folder in filter(None, (asked.images, asked.public)):
         if not folder.is_dir():
             raise ValueError(f"{folder} is no folder; give one with images")
@@ -93,15 +122,69 @@ def _check(asked: argparse.Namespace) -> None:
         raise ValueError(
             f"{asked.out} exists already; give a folder that does not, none is replaced"
         )
+    if asked.public and asked.public.resolve().is_relative_to(asked.images.resolve()):
+        raise ValueError(
+            f"--public ({asked.public}) lies in --images; public images must lie apart"
+        )
 
 
-def _release(asked: argparse.Namespace) -> None:
+# The ledger
+
+
+def _spent(asked: argparse.Namespace) -> tuple[Path, list[dict[str, float]]]:
+    """The ledger, and what earlier releases of the folder's images cost: sigma, delta each.
+
+    All of the folder count, whatever lay in it then: to look for an image in common would tell of
+    it. Raises `ValueError` if there are any and `--again` is not given, or the ledger cannot be
+    read or written.
+    """
+    path = asked.ledger or asked.images / _LEDGER
+    releases = files.read_json(path) if path.exists() else []
+    try:
+        earlier = [{key: float(one[key]) for key in ("sigma", "delta")} for one in releases]
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no ledger of releases; give another --ledger") from error
+    if earlier and not asked.again:
+        from .training.release import guarantee
+
+        cost = guarantee(*(one["sigma"] for one in earlier), delta=asked.delta)
+        raise ValueError(
+            f"{len(earlier)} release(s) of these images are in {path}: epsilon {cost.epsilon:.3g} "
+            f"at delta {asked.delta:g} is spent. With --again one more adds to it, and the "
+            "certificate says so"
+        )
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not os.access(there, os.W_OK):  # better refused now than after the noise is drawn
+        raise ValueError(f"{path} cannot be written: give another --ledger, and keep it")
+    return path, earlier
+
+
+def _record(path: Path, earlier: list[dict[str, float]], sigma: float, delta: float) -> None:
+    """Count a release, before anything of it is to be seen."""
+    if (files.read_json(path) or []) != earlier:
+        raise ValueError(f"{path} has changed meanwhile: another release was made. Run it again")
+    files.write_json(path, [*earlier, {"sigma": sigma, "delta": delta}])
+
+
+# The release
+
+
+def make(asked: argparse.Namespace, *, noise: Any = None, seed: int | None = None) -> None:
+    """Make the release that is asked for, and say what it cost.
+
+    `noise` and `seed` are for pages on public images alone: whoever knows them subtracts the noise.
+    Raises `ValueError` for what is wrong, before an image is read where that can be told.
+    """
+    _check(asked)
     import torch  # what can be refused without it is
 
     from .models import one_shot
     from .study import host
     from .training import release as private
 
+    ledger, earlier = _spent(asked)
+    if asked.simulator:
+        one_shot.check_committed(asked.simulator, (1, asked.size, asked.size))
     channels, others = 1 if asked.grey else None, None
     if asked.public:  # it says whether images are grey: one private image in colour must not
         others = folders.read_unlabelled(asked.public, size=asked.size, channels=channels)
@@ -116,14 +199,22 @@ def _release(asked: argparse.Namespace) -> None:
             labels,
             classes=len(classes),
             sigma=sigma,
-            noise=private.system_normal,
+            noise=noise or private.system_normal,
         )
         # From here on nothing reads a private image.
-        drawn = torch.Generator().manual_seed(secrets.randbits(63))
+        if private.alike_p_value(sums, sigma) > _UNTOLD:
+            warnings.warn(_NOT_TOLD, stacklevel=2)
+        drawn = torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
         counts, decoder = [asked.per_class] * len(classes), one_shot.Decoder()
         rows = one_shot.choose(sums, sigma, public, counts, decoder=decoder, generator=drawn)
         odds = one_shot.probabilities(sums, sigma, public, decoder)[rows]
     certificate = _certificate(asked, private.guarantee(sigma, delta=asked.delta), classes, told)
+    together = private.guarantee(
+        *(one["sigma"] for one in earlier), certificate["sigma"], delta=asked.delta
+    )
+    if earlier:
+        certificate["with earlier releases of the same images"] = _together(earlier, together)
+    _record(ledger, earlier, sigma, asked.delta)
     chosen = sources.to_bytes(public.images[rows] / 255)
     _write(asked.out, chosen, classes, odds.numpy() if asked.soft_labels else None, certificate)
     print(
@@ -131,6 +222,15 @@ def _release(asked: argparse.Namespace) -> None:
         f"{certificate['epsilon']['one record added or removed']:.3g} (one record replaced: "
         f"{certificate['epsilon']['one record replaced']:.3g}) at delta {asked.delta:g}"
     )
+    print(
+        f"{ledger}: {len(earlier) + 1} release(s) of these images, epsilon {together.epsilon:.3g} "
+        f"at delta {asked.delta:g} together; if you copy the images, copy it with them"
+    )
+    if asked.public:
+        print(
+            "The images shown are those of the public folder, or warped copies: their licence and "
+            "the privacy of those they show are not covered by the guarantee"
+        )
 
 
 def _public_side(
@@ -142,7 +242,11 @@ def _public_side(
 
     if images is None:
         shape = (3 if private.ndim == 4 else 1, *private.shape[1:3])
-        one_shot.check_committed(asked.simulator, shape)
+        if private.ndim == 4:
+            raise ValueError(
+                f"the images are in colour, and the simulator {asked.simulator} draws those of 1 "
+                "channel, not 3: --grey reads them in grey, --public takes a folder in colour"
+            )
         encoder = one_shot.COMMITTED[asked.simulator]
         told = {"simulator": asked.simulator, "encoder": encoder, "images shown": "simulated"}
         return one_shot.simulated(asked.simulator, shape), told
@@ -203,6 +307,17 @@ def _certificate(
         "images per class": asked.per_class,
         "noise": "the operating system's cryptographic source, double precision; no seed",
         "versions": packages | {"python": platform.python_version()},
+    }
+
+
+def _together(earlier: list[dict[str, float]], cost: Any) -> dict[str, Any]:
+    return {
+        "earlier sigmas": [one["sigma"] for one in earlier],
+        "epsilon": {
+            "one record added or removed": cost.epsilon,
+            "one record replaced": cost.epsilon_replaced,
+        },
+        "delta": cost.delta,
     }
 
 

@@ -1,6 +1,7 @@
 """The command line says what there is, on the right stream and with the right exit code."""
 
 import json
+import re
 
 import pytest
 
@@ -41,6 +42,19 @@ def test_the_help_names_the_data_sets_and_the_exit_codes(capsys):
         assert all(name in said for name in datasets.DATASETS)
 
 
+def test_alone_it_says_which_command_is_for_whom(capsys):
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    named = re.findall(r"python -m helpers ([a-z]+) ", said)
+    assert named == ["release", "report", "study", "study", "data"]
+    for command in {*named}:  # each is there, with the options that are shown
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        shown = [line for line in said.splitlines() if f"helpers {command} " in line]
+        options = re.findall(r"--[a-z-]+", " ".join(shown))
+        assert set(options) <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+
+
 def test_all_are_those_that_can_be_fetched(home, capsys):
     assert main(["data", "all"]) == 1  # there is no network
     output, errors = capsys.readouterr()
@@ -73,7 +87,7 @@ def test_a_malformed_file_is_one_line_too(home, capsys):
 
 
 def test_wrong_usage_is_exit_code_2(home, capsys):
-    for arguments in ([], ["data", "mnits"], ["dta"], ["data", "--yaml"]):
+    for arguments in (["data", "mnits"], ["dta"], ["data", "--yaml"]):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2

@@ -5,12 +5,15 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from helpers import cli
 from helpers.models import one_shot
 from helpers.training import encoder as encoders
 from helpers.training import release
+
+pytestmark = pytest.mark.filterwarnings("ignore:the release tells no class")  # of random pixels
 
 
 @pytest.fixture(autouse=True)
@@ -84,9 +87,9 @@ def test_a_release_holds_images_by_class_and_a_certificate(private, tmp_path, ca
 
 def test_the_certificate_says_nothing_of_the_private_images(private, tmp_path):
     """More images, other images: the same certificate."""
-    assert run(private, tmp_path / "one", *SIMULATOR) == 0
+    assert run(private, tmp_path / "one", *SIMULATOR, "--ledger", str(tmp_path / "1.json")) == 0
     write(private / "benign", 9, 7)
-    assert run(private, tmp_path / "two", *SIMULATOR) == 0
+    assert run(private, tmp_path / "two", *SIMULATOR, "--ledger", str(tmp_path / "2.json")) == 0
     one, two = ((tmp_path / n / "certificate.json").read_text() for n in ("one", "two"))
     assert one == two
 
@@ -102,7 +105,7 @@ def test_two_releases_of_the_same_images_differ(private, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(release, "noisy_sums", kept)
         for name in ("one", "two"):
-            assert run(private, tmp_path / name, *SIMULATOR) == 0
+            assert run(private, tmp_path / name, *SIMULATOR, "--again") == 0
     assert not np.allclose(sums[0], sums[1])
 
 
@@ -193,3 +196,117 @@ def test_more_images_than_the_library_holds_are_refused(private, tmp_path, capsy
     asked = ["release", "--images", str(private), "--epsilon", "3", "--per-class", "999"]
     assert cli.main([*asked, "--out", str(tmp_path / "out"), *SIMULATOR]) == 1
     assert "the library holds 240" in capsys.readouterr().err
+
+
+# The ledger
+
+
+def test_a_second_release_is_refused_or_added(private, tmp_path, capsys):
+    assert run(private, tmp_path / "one", *SIMULATOR) == 0
+    assert "1 release(s) of these images" in capsys.readouterr().out
+    kept = json.loads((private / ".releases.json").read_text())
+    error = refused(capsys, private, tmp_path / "two", *SIMULATOR, epsilon="2")
+    assert "epsilon 3 at delta 0.001 is spent" in error and not (tmp_path / "two").exists()
+    assert run(private, tmp_path / "two", *SIMULATOR, "--again", epsilon="2") == 0
+    sigmas = [json.loads((tmp_path / n / "certificate.json").read_text()) for n in ("one", "two")]
+    expected = release.guarantee(*(c["sigma"] for c in sigmas), delta=1e-3)
+    together = sigmas[1]["with earlier releases of the same images"]
+    assert together["epsilon"]["one record added or removed"] == expected.epsilon > 3.5
+    assert together["earlier sigmas"] == [sigmas[0]["sigma"]] == [kept[0]["sigma"]]
+    assert "epsilon" in capsys.readouterr().out
+    elsewhere = str(tmp_path / "another.json")
+    assert run(private, tmp_path / "three", *SIMULATOR, "--ledger", elsewhere) == 0
+
+
+def test_the_ledger_knows_noise_alone(private, tmp_path):
+    """It says nothing of the images, so that neither does a certificate that follows it."""
+    assert run(private, tmp_path / "one", *SIMULATOR) == 0
+    (entry,) = json.loads((private / ".releases.json").read_text())
+    assert set(entry) == {"sigma", "delta"}
+
+
+def test_a_ledger_that_cannot_be_read_or_has_changed_is_left_alone(
+    private, tmp_path, capsys, monkeypatch
+):
+    ledger = private / ".releases.json"
+    ledger.write_text('[{"noise": 1}]')
+    assert "is no ledger of releases" in refused(capsys, private, tmp_path / "out", *SIMULATOR)
+    assert ledger.read_text() == '[{"noise": 1}]'
+    ledger.unlink()
+    original = release.noisy_sums
+
+    def meanwhile(*arguments, **settings):
+        ledger.write_text('[{"sigma": 1, "delta": 0.1}]')
+        return original(*arguments, **settings)
+
+    monkeypatch.setattr(release, "noisy_sums", meanwhile)
+    assert "has changed meanwhile" in refused(capsys, private, tmp_path / "out", *SIMULATOR)
+    assert not (tmp_path / "out").exists()
+
+
+# Taint: what is written depends on private images through the noisy sums alone
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_no_output_depends_on_private_images_but_through_the_sums(
+    private, tmp_path, capsys, monkeypatch, public
+):
+    side = ("--public", str(write(tmp_path / "public", 100, 9))) if public else SIMULATOR
+    fixed = torch.randn(2, one_shot.DIMENSION, dtype=torch.float64)
+    monkeypatch.setattr(release, "noisy_sums", lambda *_, **__: fixed)
+    monkeypatch.setattr("helpers.release.secrets.randbits", lambda _: 5)
+    written = []
+    for name in ("one", "two"):
+        out, ledger = tmp_path / name / "out", tmp_path / name / "ledger.json"
+        assert run(private, out, *side, "--soft-labels", "--ledger", str(ledger)) == 0
+        said = capsys.readouterr().out.replace(str(tmp_path / name), "")
+        files = {p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*.*"))}
+        written.append((files, said, ledger.read_text()))
+        for place in private.iterdir():  # more images, and none that was there
+            for path in place.glob("*.png"):
+                path.unlink()
+            write(place, 13, 77)
+    assert written[0] == written[1] and len(written[0][0]) == 10
+
+
+def test_what_can_be_refused_is_refused_before_a_private_image_is_read(
+    private, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("helpers.data.folders.read_image", lambda *_: pytest.fail("it was read"))
+    for more, said in {
+        ("--simulator", "scribbles"): "allowed: strokes, phantoms",
+        (*SIMULATOR, "--size", "32"): "takes (1, 28, 28)",
+        (*SIMULATOR, "--size", "27"): "multiple of 4",
+        ("--public", str(private / "benign")): "must lie apart",
+    }.items():
+        assert said in refused(capsys, private, tmp_path / "out", *more)
+
+
+def test_a_release_that_tells_no_class_from_another_says_so():
+    """Calibrated on noise, alone and beside what all classes share; and it sees classes."""
+    drawn = torch.Generator().manual_seed(0)
+    common = torch.nn.functional.normalize(torch.randn(32, generator=drawn), dim=0).double()
+    counts = torch.linspace(5, 15, 10, dtype=torch.float64)
+    for shared in (0.0, 1.0):
+        p = [
+            release.alike_p_value(
+                shared * torch.outer(counts, common)
+                + 1.037 * torch.randn(10, 32, generator=drawn, dtype=torch.float64),
+                1.037,
+            )
+            for _ in range(200)
+        ]
+        assert np.mean(np.array(p) < 0.01) < 0.03 and 0.4 < np.mean(p) < 0.85
+    apart = 10 * torch.nn.functional.normalize(torch.randn(10, 32, generator=drawn), dim=1)
+    noise = torch.randn(10, 32, generator=drawn, dtype=torch.float64)
+    assert release.alike_p_value(apart.double() + 1.037 * noise, 1.037) < 1e-6
+
+
+@pytest.mark.filterwarnings("default:the release tells no class")
+def test_a_public_side_that_does_not_fit_is_warned_of(private, tmp_path, monkeypatch):
+    for sums, warned in ((torch.ones(2, 32), True), (20 * torch.eye(2, 32), False)):
+        monkeypatch.setattr(release, "noisy_sums", lambda *_, s=sums, **__: s.double())
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert run(private, tmp_path / str(warned), *SIMULATOR, "--again") == 0
+        assert any("tells no class" in str(w.message) for w in caught) == warned

@@ -77,17 +77,17 @@ def convert(
     return content
 
 
-def split_off(keys: Sequence[bytes], labels: np.ndarray) -> np.ndarray:
+def split_off(keys: Sequence[bytes], labels: np.ndarray, part: int = 5) -> np.ndarray:
     """Which images [N] (bool) are the test split of a data set that has none.
 
-    Of each class a fifth, rounded down, at least one: those whose `keys` have the smallest SHA-256.
-    The choice depends on no order, and an image more moves one other at most.
+    Of each class one in `part`, rounded down, at least one: those whose `keys` have the smallest
+    SHA-256. The choice depends on no order, and an image more moves one other at most.
     """
     order = np.argsort([hashlib.sha256(key).hexdigest() for key in keys], kind="stable")
     test = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = order[labels[order] == label]
-        test[members[: max(1, len(members) // 5)]] = True
+        test[members[: max(1, len(members) // part)]] = True
     return test
 
 

@@ -21,7 +21,6 @@ import numpy as np
 
 from . import assets, files, places, sources
 from .conversion import KEYS, SIZES, SPLITS, Arrays, Content
-from .folders import read_folder
 from .listed import read_listed
 from .records import DATASETS, NAMES, NOTES, About, Way
 
@@ -202,7 +201,7 @@ def _places(name: str, folder: Path) -> Iterator[tuple[Path, Callable[[Path], Co
     if known := DATASETS.get(name):
         channels, size, _ = known.shape
         classes = known.class_folders or known.classes
-        read = partial(read_folder, classes=classes, size=size, channels=channels)
+        read = partial(_read_folder, classes=classes, size=size, channels=channels)
         if known.layout:
             facts = known.layout, classes, known.classes, known.shape
             read = partial(_read_listed, facts)
@@ -210,9 +209,16 @@ def _places(name: str, folder: Path) -> Iterator[tuple[Path, Callable[[Path], Co
         return
     stem, _, end = name.rpartition("_")
     size = next((size for size in SIZES if end == str(size)), None)
-    yield folder / name, partial(read_folder, size=size or SIZES[0])
+    yield folder / name, partial(_read_folder, size=size or SIZES[0])
     if stem and size:
-        yield folder / stem, partial(read_folder, size=size)
+        yield folder / stem, partial(_read_folder, size=size)
+
+
+def _read_folder(folder: Path, **how: Any) -> Content:
+    """`folders.read_folder`; it takes Pillow, which a machine for trainings alone may lack."""
+    from . import folders
+
+    return folders.read_folder(folder, **how)
 
 
 def _read_listed(facts: tuple, folder: Path) -> Content:
@@ -317,7 +323,27 @@ def _dataset(name: str, content: Content, source: str) -> Dataset:
 def _own(name: str, content: Content) -> About:
     smallest = int(np.bincount(content.arrays["train_labels"]).min())
     public = max(0, min(100, smallest - _PRIVATE))
-    return About(name, content.classes, public_per_class=public, shape=content.shape)
+    note = _lost(smallest, public, int(np.bincount(content.arrays["test_labels"]).min()))
+    return About(name, content.classes, public_per_class=public, shape=content.shape, note=note)
+
+
+def has_others(train: int, holdout: int) -> bool:
+    """Whether a class of `train` images keeps, beside the private ones, as many as are measured."""
+    return train >= _PRIVATE + min(100, holdout)
+
+
+def _lost(private: int, public: int, holdout: int) -> str:
+    """What data of one's own is too few for, in one line; "" for nothing."""
+    lost = []
+    if private < _PRIVATE:
+        lost.append(f"{private} private images of a class in place of {_PRIVATE}")
+    if public < 2:
+        lost.append("no public pool: no density ratios, and other images than a coin could swap")
+    if not has_others(private, holdout):
+        lost.append("no other real images to compare with: the reference real is left out")
+    if holdout < 100:
+        lost.append(f"{holdout} hold-out images of a class: wide intervals, and as few synthetic")
+    return f"Few images: {'; '.join(lost)}." if lost else ""
 
 
 def _checksum(arrays: Arrays) -> str:

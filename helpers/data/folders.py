@@ -13,21 +13,31 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
 
 from . import files
 from .conversion import SIZES, SPLITS, Content, convert
-
-if TYPE_CHECKING:  # read where it is used: trainings on arrays need no Pillow
-    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind
 # What Pillow raises for a file that is cut off, damaged or none of its own.
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
+
+
+class Images(NamedTuple):
+    """The images of one folder, as `read_any` finds them."""
+
+    pixels: np.ndarray  # uint8 [N, S, S] or [N, S, S, 3]
+    labels: np.ndarray | None  # int64 [N], or none without class folders
+    classes: tuple[str, ...]  # () without class folders
+    names: tuple[str, ...]  # the files' paths in the folder
+    note: str  # what was left out
 
 
 def read_folder(
@@ -67,9 +77,13 @@ def read_folder(
         content = convert(arrays, names, keys=keys)
     except ValueError as error:
         raise ValueError(f"{folder} is not a usable folder of images: {error}") from error
+    note = " ".join(filter(None, (content.note, _left_out(ignored))))
+    return Content(content.arrays, names, note)
+
+
+def _left_out(ignored: Counter[str]) -> str:
     others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(ignored.items()))
-    left_out = f"Left out, being no images: {others}." if others else ""
-    return Content(content.arrays, names, " ".join(filter(None, (content.note, left_out))))
+    return f"Left out, being no images: {others}." if others else ""
 
 
 def read_classes(
@@ -86,8 +100,10 @@ def read_classes(
             f"{folder} holds no list of classes: give a folder with one folder of images for each "
             f"class, two or more; there are: {', '.join(names) or 'none'}"
         )
-    paths, labels = listed(folder, names, Counter())
-    return _pixels(paths, size, channels), np.array(labels), names
+    found = read_any(folder, size=size, channels=channels)
+    if found.note:
+        warnings.warn(f"{folder}: {found.note}", stacklevel=2)
+    return found.pixels, found.labels, found.classes
 
 
 def read_unlabelled(folder: Path, *, size: int = 28, channels: int | None = None) -> np.ndarray:
@@ -95,37 +111,103 @@ def read_unlabelled(folder: Path, *, size: int = 28, channels: int | None = None
 
     Raises `ValueError` if there is none, or one cannot be read.
     """
-    paths = [
-        path
-        for path in sorted(folder.rglob("*"), key=lambda path: path.as_posix())
-        if path.suffix.lower() in SUFFIXES and not any(map(_is_clutter, (path, *path.parents)))
-    ]
+    return _pixels(_anywhere(folder, Counter()), size, channels)
+
+
+def read_any(folder: Path, *, size: int = 28, channels: int | None = None) -> Images:
+    """All images of a folder: by class if there are two class folders or more, else unlabelled.
+
+    Images as `read_folder` gives them; whatever else is there is told in the note. Raises
+    `ValueError` for folders `train` and `test` in place of classes, a class or a folder without an
+    image, or one that cannot be read.
+    """
+    paths, labels, classes, ignored = _found(folder)
+    names = tuple(_name_in(folder, path) for path in paths)
+    pixels = _pixels(paths, size, channels)
+    return Images(pixels, labels, classes, names, _left_out(ignored))
+
+
+def usual_side(folder: Path) -> int:
+    """The most frequent length of the shorter side of a folder's images, in pixels.
+
+    Raises `ValueError` as `read_any` does.
+    """
+    return Counter(min(_dimensions(path)) for path in _found(folder)[0]).most_common(1)[0][0]
+
+
+def _found(
+    folder: Path,
+) -> tuple[list[Path], np.ndarray | None, tuple[str, ...], Counter[str]]:
+    """The image files, their class numbers and the classes' names; what is left out."""
+    ignored: Counter[str] = Counter()
+    classes = tuple(_name(path) for path in _inside(folder))
+    if _splits(folder) != [folder]:
+        raise ValueError(
+            f"{folder} holds the folders {', '.join(classes)}, which are no classes: give one of "
+            f"them, such as {folder / classes[0]}"
+        )
+    if len(classes) < 2:
+        return _anywhere(folder, ignored), None, (), ignored
+    loose = [path for path in folder.iterdir() if path.is_file() and _is_image(path)]
+    ignored.update({"images beside the class folders": len(loose)} if loose else {})
+    paths, labels = listed(folder, classes, ignored)
+    return paths, np.array(labels), classes, ignored
+
+
+def _anywhere(folder: Path, ignored: Counter[str]) -> list[Path]:
+    paths = []
+    for path in sorted(folder.rglob("*"), key=lambda path: path.as_posix()):
+        inside = path.relative_to(folder)
+        if path.is_dir() or any(map(_is_clutter, (path, *map(Path, inside.parts)))):
+            continue
+        if _is_image(path):
+            paths.append(path)
+        else:
+            ignored[path.suffix.lower() or "without suffix"] += 1
     if not paths:
         raise ValueError(f"{folder} holds no image; read are {', '.join(SUFFIXES)}")
-    return _pixels(paths, size, channels)
+    return paths
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not _is_clutter(path)
+
+
+def _name_in(folder: Path, path: Path) -> str:
+    return unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
 
 
 def _pixels(paths: Sequence[Path], size: int, channels: int | None) -> np.ndarray:
-    images = [read_image(path, size) for path in paths]
+    images = [read_image(path, size) for path in tqdm(paths, unit="image", disable=None)]
     colour = channels == 3 or (channels is None and any(map(_is_colour, images)))
     return np.stack([np.asarray(image.convert("RGB" if colour else "L")) for image in images])
 
 
-def read_image(path: Path, size: int) -> "Image.Image":
+def read_image(path: Path, size: int) -> Image.Image:
     """One image file as a grey ("L") or "RGB" image of `size` x `size`; see the module.
 
     Raises `ValueError` naming the file if it cannot be read as a single image.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    with _opened(path) as opened:
+        if opened.format != "MPO" and getattr(opened, "n_frames", 1) > 1:  # MPO: with a preview
+            kind = "pages" if opened.format == "TIFF" else "frames"
+            raise ValueError(f"it has {opened.n_frames} {kind}, not a single image")
+        opened.load()
+        image = _eight_bits(ImageOps.exif_transpose(opened))
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.LANCZOS)
 
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The image file, open; whatever goes wrong with it is a `ValueError` that names it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images, and of metadata nobody uses
             with Image.open(path) as opened:
-                if opened.format == "TIFF" and opened.n_frames > 1:
-                    raise ValueError(f"it has {opened.n_frames} pages, not a single image")
-                opened.load()
-                image = _eight_bits(ImageOps.exif_transpose(opened))
+                yield opened
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         reason = "no image of a known kind" if isinstance(error, UnidentifiedImageError) else error
         if files.is_web_page(path):
@@ -133,16 +215,15 @@ def read_image(path: Path, size: int) -> "Image.Image":
         raise ValueError(
             f"{path} cannot be read as an image: {reason}. Replace or remove it"
         ) from error
-    side = min(image.size)
-    left, top = ((length - side) // 2 for length in image.size)
-    square = image.crop((left, top, left + side, top + side))
-    return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def _eight_bits(image: "Image.Image") -> "Image.Image":
+def _dimensions(path: Path) -> tuple[int, int]:
+    with _opened(path) as opened:
+        return opened.size
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
     """The image in mode "L" or "RGB"."""
-    from PIL import Image
-
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, of which no range is known")
     if image.mode.startswith("I"):
@@ -157,7 +238,7 @@ def _eight_bits(image: "Image.Image") -> "Image.Image":
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _is_colour(image: "Image.Image") -> bool:
+def _is_colour(image: Image.Image) -> bool:
     if image.mode == "L":
         return False
     pixels = np.asarray(image)
@@ -194,7 +275,12 @@ def listed(
     for label, name in enumerate(classes):
         images = list(_images(there[name], ignored))
         if not images:
-            raise ValueError(f"{there[name]} holds no image; read are {', '.join(SUFFIXES)}")
+            inner = [_name(path) for path in _inside(there[name])]
+            deeper = f", but the folders {', '.join(inner[:3])}: give one of a level below"
+            raise ValueError(
+                f"{there[name]} holds no image; read are {', '.join(SUFFIXES)}"
+                f"{deeper if inner else ''}"
+            )
         paths += images
         labels += [label] * len(images)
     return paths, labels

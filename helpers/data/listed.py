@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from .conversion import Content, convert
-from .folders import listed, read_image
 
 PARTS = ("train", "val", "test")
 _LEAST = 10  # images of a class of which a tenth is one
@@ -56,12 +55,14 @@ def read_listed(
     Images become squares as in `folders.read_image`, grey or colour as `shape` (channels, height,
     width) says. Raises `ValueError` naming the file, class or group that is wrong.
     """
+    from . import folders  # takes Pillow, which a machine for trainings alone may lack
+
     found = layout.list(folder, names)
     table = folder / "split.csv"
     part = _given(table, found) if table.exists() else cut(found.labels, found.groups, classes)
     channels, size, _ = shape
     mode = "RGB" if channels == 3 else "L"
-    pixels = np.stack([np.asarray(read_image(p, size).convert(mode)) for p in found.paths])
+    pixels = np.stack([np.asarray(folders.read_image(p, size).convert(mode)) for p in found.paths])
     arrays = {}
     for number, name in enumerate(PARTS):
         arrays[f"{name}_images"] = pixels[part == number]
@@ -153,7 +154,9 @@ def _given(table: Path, found: Listing) -> np.ndarray:
 
 def _in_folders(folder: Path, names: Sequence[str]) -> Listing:
     """Class folders of images of which it is not known which belong together."""
-    paths, labels = listed(folder, names, Counter())
+    from . import folders
+
+    paths, labels = folders.listed(folder, names, Counter())
     groups = [path.relative_to(folder).as_posix() for path in paths]
     note = "Which images are of one subject is not known, so one may be on both sides."
     return Listing(paths, np.array(labels), groups, note)

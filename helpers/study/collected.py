@@ -22,6 +22,7 @@ from typing import Any
 
 from ..data import files, places
 from ..data.files import Damaged
+from ..data.records import DATASETS
 from . import store
 from .cell import Cell
 
@@ -78,9 +79,12 @@ def _cell(row: Row) -> Cell | None:
         return None
 
 
-def root(scale: str) -> Path:
-    """Where results of a scale are collected: committed from `compact` on, else with the store."""
-    committed = scale in ("compact", "paper")
+def root(scale: str, dataset: str = "") -> Path:
+    """Where results of a scale are collected: committed from `compact` on, else with the store.
+
+    Those of a data set of one's own show private images: they stay in the store.
+    """
+    committed = scale in ("compact", "paper") and (not dataset or dataset in DATASETS)
     return places.committed() / "results" if committed else store.runs_root() / "results"
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..data import assets, datasets, files
+from ..data import assets, datasets, files, places
 from ..metrics.evaluation import MEASURES
 from ..models.families import FAMILIES, REFERENCES, VARIANTS
 from ..models.presets import SCALES
@@ -90,13 +92,13 @@ def _add_slice(group: Any) -> None:
         required=True,
         nargs="+",
         metavar="DATASET",
-        help=f"{', '.join(datasets.DATASETS)}, or one of your own, by its name",
+        help=f"{', '.join(datasets.DATASETS)}, or one of your own: its name in $NFL_DATA or "
+        "data/raw, or the folder of its class folders. Results of your own stay in data/runs",
     )
     references = ", ".join(f"{title} ({name})" for name, title in REFERENCES.items())
     group.add_argument(
         "--models",
         nargs="+",
-        default=[*MODELS, *REFERENCES],
         metavar="MODEL",
         help=f"{', '.join(FAMILIES)}; to compare with, not trained: {references}; default: "
         f"{' '.join([*MODELS, *REFERENCES])}. For one question each: {', '.join(VARIANTS)}",
@@ -139,6 +141,7 @@ def study(arguments: argparse.Namespace) -> int:
 def _answer(arguments: argparse.Namespace) -> int:
     if arguments.workers < 1:
         arguments.parser.error(f"workers is {arguments.workers}; it must be at least 1")
+    arguments.dataset = [_named(name) for name in arguments.dataset]
     cells = _cells(arguments)
     found = _images(arguments, fetch=False)
     standings = _standings(cells, found, arguments)
@@ -160,12 +163,48 @@ def _answer(arguments: argparse.Namespace) -> int:
     return _report(cells, found, failed, arguments, peak_memory=0)
 
 
+def _named(dataset: str) -> str:
+    """The name of a data set, which may be given as a folder of one's own.
+
+    The folder it lies in then is this process's, and its workers', $NFL_DATA.
+    """
+    folder = Path(dataset).expanduser()
+    if os.sep not in dataset and not dataset.startswith("~"):
+        return dataset
+    if not folder.is_dir():
+        raise ValueError(f"{dataset} is no folder; give one with a folder of images for each class")
+    folder, given = folder.resolve(), places.given()
+    if given and given.resolve() != folder.parent:
+        raise ValueError(
+            f"{folder} does not lie in NFL_DATA ({given}): unset NFL_DATA, or move the folder there"
+        )
+    if folder.name in datasets.DATASETS or not folder.name.replace("_", "").isalnum():
+        raise ValueError(
+            f"{folder}: results are kept by the folder's name, which must be letters, digits and _ "
+            "and not that of a known data set. Rename it"
+        )
+    os.environ["NFL_DATA"] = str(folder.parent)
+    return folder.name
+
+
 def _cells(arguments: argparse.Namespace) -> list[Cell]:
-    axes = arguments.models, arguments.sigmas, arguments.seeds, arguments.scale
+    axes = arguments.sigmas, arguments.seeds, arguments.scale
+    models = {name: arguments.models or _default_models(name) for name in arguments.dataset}
     try:
-        return sorted({cell for name in arguments.dataset for cell in grid(name, *axes)})
+        return sorted({cell for name in models for cell in grid(name, models[name], *axes)})
     except ValueError as error:
         arguments.parser.error(str(error))
+
+
+def _default_models(name: str) -> list[str]:
+    """The three models and all references; `real` only where there are real images to spare."""
+    models = [*MODELS, *REFERENCES]
+    if name in datasets.DATASETS or not datasets.ready(name):
+        return models
+    if datasets.about(name).public_per_class >= 100:  # known without reading the images
+        return models
+    fewest = [min(datasets.load(name).counts(split)) for split in datasets.SPLITS]
+    return models if datasets.has_others(*fewest) else [m for m in models if m != "real"]
 
 
 def _images(arguments: argparse.Namespace, *, fetch: bool) -> dict[str, Images]:
@@ -206,6 +245,10 @@ def _compute(
 
     for images in found.values():
         print(f"images of {images}", file=sys.stderr)
+        if images.dataset not in datasets.DATASETS and (
+            note := datasets.about(images.dataset).note
+        ):
+            print(f"{images.dataset}: {note}", file=sys.stderr)
     cells = [each.cell for each in standings]
     failed, peak = [], 0
     for outcome in execute.outcomes(
@@ -237,9 +280,10 @@ def _report(
     peak_memory: int,
 ) -> int:
     """Say what has been done; failed cells with their causes, in one line each, on stderr."""
-    root = collected.root(arguments.scale)
+    roots = {name: collected.root(arguments.scale, name) for name in found}
     tables = sorted(
-        str(collected.read(root, name, images.checksum).table) for name, images in found.items()
+        str(collected.read(roots[name], name, images.checksum).table)
+        for name, images in found.items()
     )
     done = len(cells) - len(failed)
     for name, cause in failed:

@@ -68,7 +68,7 @@ def obtain(
     neither collected nor here.
     """
     name, scale = _one_dataset(cells)
-    kept = _completed(collected.read(collected.root(scale), name, images), cells)
+    kept = _completed(collected.read(collected.root(scale, name), name, images), cells)
     if kept.records().keys() >= set(cells):
         return _results(kept, cells)
     found = datasets.identity(name)
@@ -77,7 +77,7 @@ def obtain(
             f"results of {name} on the images {images} are asked for; neither are they collected "
             f"nor are those images here, but {found.checksum[:12]} ({found.source})"
         )
-    kept = collected.read(collected.root(scale), name, found.checksum)
+    kept = collected.read(collected.root(scale, name), name, found.checksum)
     missing = sorted(set(cells) - kept.records().keys())
     if missing:
         from . import execute  # takes PyTorch, which reading what is collected does not
@@ -107,7 +107,7 @@ def available(
     For chapters that judge all results together, and have to say what is missing. `None` if there
     is nothing.
     """
-    kept = collected.read(collected.root(scale), dataset)
+    kept = collected.read(collected.root(scale, dataset), dataset)
     asked = set(grid(dataset, models, levels, seeds, scale))
     cells = asked & kept.records().keys()
     return _results(kept, cells) if cells else None
@@ -162,7 +162,7 @@ def collect(cells: Iterable[Cell]) -> Collected:
     cells = list(cells)
     name, scale = _one_dataset(cells)
     images = datasets.identity(name)
-    root = collected.root(scale)
+    root = collected.root(scale, name)
     kept, records = collected.read(root, name, images.checksum), {}
     for cell in cells:
         record = store.record(cell, images.checksum)

@@ -61,7 +61,7 @@ def images(name: str, scale: str, *, fetch: bool = False) -> Images:
 
     `fetch` downloads them if they are not here. Raises as `datasets.identity` does.
     """
-    kept = collected.read(collected.root(scale), name).checksum
+    kept = collected.read(collected.root(scale, name), name).checksum
     if fetch or datasets.ready(name) or not (kept or name in datasets.DATASETS):
         found = datasets.identity(name)
         others = kept if kept not in ("", found.checksum) else ""
@@ -140,7 +140,7 @@ def with_collected(
 
 
 def _collected(each: Standing, images: Images, measures: Collection[str]) -> Standing:
-    cell, root = each.cell, collected.root(each.cell.scale)
+    cell, root = each.cell, collected.root(each.cell.scale, each.cell.dataset)
     if each.state in ("done", "running") or root.is_relative_to(store.runs_root()):
         return each
     kept = collected.read(root, cell.dataset, images.checksum)
@@ -161,7 +161,7 @@ def is_collected(standings: Sequence[Standing], found: Mapping[str, Images]) -> 
     for each in standings:
         if not each.record:
             continue
-        root = collected.root(each.cell.scale)
+        root = collected.root(each.cell.scale, each.cell.dataset)
         kept = collected.read(root, each.cell.dataset, found[each.cell.dataset].checksum)
         record = kept.record(each.cell) or {"metrics": {}}
         metrics = {name: float(f"{v:.6g}") for name, v in store.current(each.record).items()}

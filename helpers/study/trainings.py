@@ -39,7 +39,12 @@ def runs(
 def neighbours(cell: Cell, dataset: Dataset) -> Neighbours:
     """The sets of private images that the cell's roles train on."""
     drawn = stream(cell.seed, "few-shot")
-    return draws.neighbours(dataset, PRIVATE_PER_CLASS, generator=drawn)
+    return draws.neighbours(dataset, _private_per_class(dataset), generator=drawn)
+
+
+def _private_per_class(dataset: Dataset) -> int:
+    """Ten, or of data of one's own as many as the rarest class has for training."""
+    return min(PRIVATE_PER_CLASS, *dataset.counts("train"))
 
 
 def run_role(
@@ -97,7 +102,7 @@ def _draw_role(cell: Cell, dataset: Dataset, records: Sample) -> dict[str, np.nd
         dataset,
         records,
         labels,
-        n_per_class=PRIVATE_PER_CLASS,
+        n_per_class=_private_per_class(dataset),
         generator=stream(cell.seed, "few-shot"),
     )
     seconds = np.float64(time.process_time() - began)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import ndtr, ndtri
+from scipy.special import chdtrc, ndtr, ndtri
 from torch import Tensor
 
 from ..models.one_shot import GRID, OneShot
@@ -96,6 +96,21 @@ def noisy_sums(
     sums.index_add_(0, labels, embeddings)
     noisy = sums + sigma * noise(tuple(sums.shape)) if sigma else sums
     return torch.round(noisy / GRID) * GRID
+
+
+def alike_p_value(sums: Tensor, sigma: float) -> float:
+    """The chance that noise alone makes the classes' sums differ as they do; 0 without noise.
+
+    Of the release [classes, d] alone, so at no further cost. What all sums have in common, however
+    many records each is of, is projected out; of noise the squares of the rest, in units of sigma,
+    are chi-squared with classes (d - 1) degrees of freedom, or less. A large value says that the
+    release tells no class from another: a public side that does not fit, or too much noise.
+    """
+    if sigma == 0:
+        return 0.0
+    common = torch.nn.functional.normalize(sums.sum(0), dim=0)
+    rest = sums - torch.outer(sums @ common, common)
+    return float(chdtrc(len(sums) * (sums.shape[1] - 1), rest.square().sum().item() / sigma**2))
 
 
 def system_normal(shape: tuple[int, ...]) -> Tensor:

@@ -1,0 +1,158 @@
+"""A release and two reports on small digits or one's own folder, as the commands make them.
+
+The release on digits, which are public, is a study: its noise has a seed, so that the page stays
+the same, and so that anyone can subtract it. On a folder of one's own it is a true one.
+"""
+
+import argparse
+import contextlib
+import html
+import io
+import json
+import re
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import HTML
+from matplotlib.figure import Figure
+from PIL import Image
+
+from helpers import cli
+from helpers import release as releasing
+from helpers.data import datasets, draws, folders
+from helpers.data.conversion import split_off
+from helpers.data.sources import to_bytes
+from helpers.randomness import generator as stream
+from helpers.report import style
+from helpers.report.pictures import mosaic, name_rows, show
+from helpers.training import release as training
+
+PER_CLASS = 10
+_SHOWN = 10
+_SIZES = (28, 64)
+
+
+class Place(NamedTuple):
+    """The folders of a walk through: what is private, what nobody trained on."""
+
+    root: Path
+    own: bool  # whether the images are the reader's
+    private: Path
+    holdout: Path
+
+
+def prepare(images: str) -> Place:
+    """Two folders of class folders: ten digits of each class and ten others, or a folder's halves.
+
+    In a temporary folder. Raises `ValueError` for a folder without classes, or with fewer than four
+    images of one.
+    """
+    root = Path(tempfile.mkdtemp(prefix="your_images-"))
+    place = Place(root, bool(images), root / "private", root / "holdout")
+    if not images:
+        sample = draws.few_shot(
+            datasets.load("digits"), 2 * PER_CLASS, generator=stream(0, "few-shot")
+        )
+        pixels, labels = to_bytes(sample.images), sample.labels.numpy()
+        names = datasets.about("digits").classes
+        other = np.arange(len(labels)) % (2 * PER_CLASS) >= PER_CLASS
+    else:
+        folder = Path(images).expanduser()
+        side = min(max(folders.usual_side(folder), _SIZES[0]), _SIZES[1])
+        pixels, labels, names = folders.read_classes(folder, size=side - side % 4)
+        if np.bincount(labels).min() < 4:
+            raise ValueError(f"{folder} has fewer than four images of a class")
+        keys = [image.tobytes() for image in pixels]
+        other = split_off(keys, labels, part=2)
+    for target, rows in ((place.private, ~other), (place.holdout, other)):
+        write(target, pixels[rows], [names[label] for label in labels[rows]])
+    return place
+
+
+def write(folder: Path, pixels: np.ndarray, names: list[str]) -> Path:
+    """Images uint8 [N, S, S(, 3)] as PNG files in the class folders of their names."""
+    for number, (image, name) in enumerate(zip(pixels, names, strict=True)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / name / f"{number:05d}.png")
+    return folder
+
+
+def released(place: Place, epsilon: float, public: str) -> tuple[Path, str]:
+    """A release of the private folder, and what the command says."""
+    out = place.root / "release"
+    asked = ["--images", str(place.private), "--epsilon", str(epsilon), "--out", str(out)]
+    asked += ["--per-class", str(PER_CLASS)]
+    asked += ["--public", public] if public else ["--simulator", "strokes", "--grey"]
+    parser = argparse.ArgumentParser()
+    releasing.add(parser.add_subparsers(), "")
+    arguments = parser.parse_args(["release", *asked])
+    noise = {} if place.own else {"noise": training.seeded_normal(0), "seed": 0}
+    said = io.StringIO()
+    with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stdout(said):
+        warnings.simplefilter("always")
+        releasing.make(arguments, **noise)
+    lines = [said.getvalue().strip(), *(f"warning: {w.message}" for w in warned)]
+    return out, _without(place, "\n".join(lines))
+
+
+def by_heart(place: Place) -> Path:
+    """What a generator that has learned by heart would give: each private image with some noise."""
+    found = folders.read_any(place.private, size=folders.usual_side(place.private))
+    noise = 20 * torch.randn(found.pixels.shape, generator=stream(0, "by heart")).numpy()
+    noisy = (found.pixels + noise).clip(0, 255).round().astype(np.uint8)
+    names = [found.classes[label] for label in found.labels]
+    return write(place.root / "by heart", noisy, names)
+
+
+def report(place: Place, synthetic: Path) -> tuple[dict[str, Any], Path]:
+    """The numbers of a report on synthetic images, and where its page lies."""
+    out = place.root / f"{synthetic.name}.html"
+    folders = ["--private", place.private, "--synthetic", synthetic, "--holdout", place.holdout]
+    said, progress = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(progress):
+        failed = cli.main(["report", *map(str, folders), "--out", str(out), "--json"])
+    if failed:
+        raise ValueError(progress.getvalue().splitlines()[-1])
+    return json.loads(said.getvalue()), out
+
+
+def table(reports: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """The three answers, a column for each report."""
+    return pd.DataFrame(
+        {
+            name: {a["question"]: f"{a['verdict']}. {a['number']}".strip() for a in told["answers"]}
+            for name, told in reports.items()
+        }
+    )
+
+
+def page(place: Place, path: Path) -> HTML:
+    """A report's page within this one; of images of one's own, only where it lies."""
+    if place.own:
+        return HTML(f"<p>The page shows private images, so it is not shown here: {path}</p>")
+    text = re.sub(r"\d\d \w+ \d{4}\.", "", _without(place, path.read_text()))
+    frame = '<iframe title="the report" style="width:100%; height:46rem; border:1px solid #999"'
+    inside = html.escape(text).replace("/", "&#47;")  # pictures in it are no paths
+    return HTML(f'<div>{frame} srcdoc="{inside}"></iframe></div>')
+
+
+def pictures(sets: Mapping[str, Path]) -> Figure:
+    """A panel for each folder, a row for each class."""
+    figure, axes = style.panels(1, len(sets), size=(3.1 * len(sets), 3.6))
+    for axis, (name, folder) in zip(axes[0], sets.items(), strict=True):
+        found = folders.read_any(folder, size=_SIZES[0])
+        rows = [found.pixels[found.labels == c] for c in range(len(found.classes))]
+        count = min(_SHOWN, *map(len, rows))
+        show(axis, name, mosaic(np.stack([images[:count] for images in rows])))
+    name_rows(axes[0, 0], found.classes, height=_SIZES[0])
+    return figure
+
+
+def _without(place: Place, text: str) -> str:
+    return text.replace(f"{place.root}/", "")
