@@ -245,9 +245,8 @@ def _compute(
 
     for images in found.values():
         print(f"images of {images}", file=sys.stderr)
-        if images.dataset not in datasets.DATASETS and (
-            note := datasets.about(images.dataset).note
-        ):
+        note = datasets.about(images.dataset).note
+        if note and images.dataset not in datasets.DATASETS:
             print(f"{images.dataset}: {note}", file=sys.stderr)
     cells = [each.cell for each in standings]
     failed, peak = [], 0
