@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.data import assets, datasets, listed, records
+from helpers.data import assets, datasets, folders, listed, records
 from helpers.data.listed import PARTS, cut
 
 RANDOM = np.random.default_rng(0)
@@ -136,7 +136,7 @@ def test_a_split_that_is_given_is_taken(kvasir):
     data = load("kvasir")
     assert "Split as its split.csv says, 80/8/8 images" in data.note
     last = sorted((kvasir / "polyps").glob("*.jpg"))[-1]
-    content = listed.read_image(last, 32)
+    content = folders.read_image(last, 32)
     expected = data.arrays["test_images"][data.classes.index("polyps")]
     assert np.array_equal(np.asarray(content), expected)
 
