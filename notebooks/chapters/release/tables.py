@@ -30,12 +30,12 @@ PUBLIC = {
     "": "none",
     "strokes": "strokes",
     "phantoms": "phantoms",
-    "letters": "letters of fonts",
+    "letters": "font letters",
     "validation": "other scans",
     "training": "same source",
     "octmnist": "retinal scans",
     "scikit-learn": "pen digits",
-    "fonts": "digits of fonts",
+    "fonts": "font digits",
 }
 
 
@@ -77,7 +77,7 @@ def answer(epsilons: Sequence[float], private: int = 10) -> pd.DataFrame:
         there = [epsilon for epsilon in epsilons if epsilon in values.index]
         if held != private or encoder or not there:
             continue
-        more = f", {synthetic:,} a class, soft" if soft else ""
+        more = f", {synthetic:,} soft" if soft else ""
         order = DATASETS.index(dataset), list(MECHANISMS).index(mechanism), soft
         row = {
             "order": (*order, list(PUBLIC).index(public)),
