@@ -29,7 +29,7 @@ from helpers.study import host
 from helpers.training import encoder as encoders
 from helpers.training import release
 
-from . import rivals
+from . import labelled, rivals, stepwise
 from .public import side
 
 NAME = "release"
@@ -45,7 +45,7 @@ class Unit:
     """One training set for a classifier."""
 
     dataset: str
-    mechanism: str  # "release", "private" (the images themselves), "means", "evolution"
+    mechanism: str  # "release", a rival, or "private" and "labelled": images as they are
     public: str  # a side of `public.side`; "" for none
     epsilon: float  # 0: the noise of epsilon 1 alone; inf: no noise
     seed: int
@@ -66,11 +66,10 @@ COLUMNS = (*(field.name for field in fields(Unit)), "metric", "value")
 def measure(unit: Unit) -> dict[str, float]:
     """The unit's `accuracy` on all test images and `balanced`, its mean over classes."""
     data = datasets.load(unit.dataset)
-    private = draws.few_shot(data, unit.private, generator=stream(unit.seed, "few-shot"))
     preset = EVALUATIONS["compact"].classifier
     if unit.soft:
         preset = replace(preset, steps=STEPS)
-    images, labels = training_set(unit, private, len(data.classes))
+    images, labels = training_set(unit)
     classifier = utility.train_classifier(
         images,
         labels,
@@ -84,17 +83,18 @@ def measure(unit: Unit) -> dict[str, float]:
     return {"accuracy": accuracy, "balanced": by_class.mean().item()}
 
 
-def training_set(unit: Unit, private: Sample, classes: int) -> tuple[Tensor, Tensor]:
+def training_set(unit: Unit) -> tuple[Tensor, Tensor]:
     """Images [N, C, S, S], and labels [N] or probabilities [N, classes]."""
+    data = datasets.load(unit.dataset)
+    private = draws.few_shot(data, unit.private, generator=stream(unit.seed, "few-shot"))
+    classes = len(data.classes)
     if unit.mechanism == "private":
         return private.images, private.labels
-    if unit.mechanism == "means":
-        where = private, classes, unit.dataset, unit.epsilon, DELTA
-        return rivals.class_means(*where, unit.synthetic, unit.seed)
+    if unit.mechanism == "labelled":
+        return labelled.images(unit.public, unit.synthetic, unit.seed)
+    if unit.mechanism != "release":
+        return _of_rival(unit, private, classes)
     public = side(unit.public, unit.dataset, unit.encoder)
-    if unit.mechanism == "evolution":
-        where = private, classes, public, unit.dataset, unit.epsilon, DELTA
-        return rivals.evolution(*where, unit.synthetic, unit.seed, **EVOLUTION)
     sigma, sums = released(unit.epsilon, unit.seed, private, classes, public.encoder)
     decoder, counts = Decoder(), [unit.synthetic] * classes
     drawn = stream(unit.seed, "samples")
@@ -103,6 +103,17 @@ def training_set(unit: Unit, private: Sample, classes: int) -> tuple[Tensor, Ten
     if unit.soft:
         labels = one_shot.probabilities(sums, sigma, public, decoder)[rows]
     return public.images[rows].float() / 255, labels
+
+
+def _of_rival(unit: Unit, private: Sample, classes: int) -> tuple[Tensor, Tensor]:
+    whom, at = (private, classes), (unit.epsilon, DELTA, unit.synthetic, unit.seed)
+    if unit.mechanism == "means":
+        return rivals.class_means(*whom, unit.dataset, *at)
+    if unit.mechanism == "evolution":
+        public = side(unit.public, unit.dataset, unit.encoder)
+        return rivals.evolution(*whom, public, unit.dataset, *at, **EVOLUTION)
+    setting = stepwise.CHOSEN[unit.mechanism]
+    return stepwise.trained(unit.mechanism, *whom, *at, setting=setting)
 
 
 def released(
@@ -129,13 +140,18 @@ def compute(unit: Unit) -> dict:
 
     def make() -> dict:
         with host.one_thread():
-            if unit.public:
-                side(unit.public, unit.dataset, unit.encoder)  # made once, counted to no unit
+            _prepare(unit)  # made once, counted to no unit
             began = time.process_time()
             metrics = measure(unit)
         return {"metrics": metrics, "core_seconds": round(time.process_time() - began, 2)}
 
     return files.memo(_path(unit), make)
+
+
+def _prepare(unit: Unit) -> None:
+    """Make the unit's public side."""
+    if unit.mechanism in ("release", "evolution"):
+        side(unit.public, unit.dataset, unit.encoder)
 
 
 def _path(unit: Unit) -> Path:
@@ -149,6 +165,8 @@ def key_of(unit: Unit, checksum: str) -> str:
     if unit.mechanism in ("release", "evolution"):
         made = COMMITTED.get(unit.public, encoders.VERSION)
         settings += [Decoder(), made] if unit.mechanism == "release" else [EVOLUTION, made]
+    if unit.mechanism in stepwise.CHOSEN:
+        settings += [stepwise.CHOSEN[unit.mechanism]]
     return files.content_hash(*settings, STEPS if unit.soft else 0)
 
 

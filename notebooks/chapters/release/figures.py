@@ -1,6 +1,6 @@
 """The picture of the chapter, and what released images look like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +19,10 @@ LINES = {  # mechanism, public, synthetic, soft: how it is drawn
     ("release", "folder", 100, False): ("one release, public folder", "--", "P"),
     ("means", "", 100, False): ("class means, no public image", ":", "v"),
     ("evolution", "simulator", 100, False): ("Private Evolution", ":", "X"),
+    **{
+        (model, "", 100, False): (f"DP-SGD, {FAMILIES[model].title}", ":", FAMILIES[model].marker)
+        for model in ("vae", "gan", "ddpm")
+    },
 }
 PUBLIC = {
     "mnist": {"simulator": "strokes", "folder": "letters"},
@@ -28,23 +32,14 @@ PUBLIC = {
 }
 
 
-def answer(
-    names: Sequence[str],
-    epsilons: Sequence[float],
-    stepwise: Mapping[str, Mapping[str, Mapping[float, float]]],
-) -> Figure:
+def answer(names: Sequence[str], epsilons: Sequence[float]) -> Figure:
     """Accuracy against epsilon for every mechanism, a panel per data set.
 
-    `stepwise`: accuracies of generators trained step by step, by data set, model and epsilon.
     Dashed is what the private images themselves give, dotted is chance; bars are 90 % intervals.
     """
     figure, axes = panels(1, len(names), size=(3.9 * len(names), 4.4))
     for axis, name in zip(axes[0], names, strict=True):
         _panel(axis, name, epsilons)
-        for model, points in stepwise.get(name, {}).items():
-            family = FAMILIES[model]
-            style = {"color": family.colour, "marker": family.marker, "linestyle": ":"}
-            axis.plot(*zip(*sorted(points.items()), strict=True), **style, label=family.title)
         axis.set_title(datasets.about(name).title)
         axis.set_xscale("log")
         axis.set_xticks(list(epsilons), [f"{e:g}" for e in epsilons])
@@ -74,7 +69,8 @@ def _panel(axis: Axes, name: str, epsilons: Sequence[float]) -> None:
         means = np.array([interval.mean for _, interval in there])
         bars = np.array([[i.mean - i.low, i.high - i.mean] for _, i in there]).T
         title, line, marker = how
-        colour = f"C{place}" if mechanism != "release" else FAMILIES["one_shot"].colour
+        family = FAMILIES.get({"release": "one_shot"}.get(mechanism, mechanism))
+        colour = family.colour if family else f"C{place}"
         axis.errorbar(
             [e for e, _ in there], means, bars, label=title, linestyle=line, marker=marker,
             color=colour, capsize=2,

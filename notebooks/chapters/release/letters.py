@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -26,20 +27,20 @@ _BOX, _FRAME = 20, 28
 _VERSION = 1
 
 
-def images(per_letter: int, seed: int) -> tuple[Tensor, Tensor]:
+def images(per_letter: int, seed: int, letters: str = LETTERS) -> tuple[Tensor, Tensor]:
     """Images uint8 [N, 1, 28, 28] and the number of each one's letter [N], kept in the store."""
-    key = files.content_hash(_VERSION, LETTERS, per_letter, seed)
+    key = files.content_hash(_VERSION, letters, per_letter, seed)
     path = places.root() / "runs" / "public" / f"letters-{key}.npz"
-    kept = files.memo(path, lambda: _drawn(per_letter, seed))
+    kept = files.memo(path, lambda: _drawn(letters, per_letter, seed))
     return torch.from_numpy(kept["images"]), torch.from_numpy(kept["labels"])
 
 
-def _drawn(per_letter: int, seed: int) -> dict[str, np.ndarray]:
+def _drawn(letters: str, per_letter: int, seed: int) -> dict[str, np.ndarray]:
     fonts, drawn = _fonts(), stream(seed, "letters")
-    labels = torch.arange(len(LETTERS)).repeat_interleave(per_letter)
+    labels = torch.arange(len(letters)).repeat_interleave(per_letter)
     which = torch.randint(len(fonts), (len(labels),), generator=drawn).tolist()
     glyphs = [
-        _glyph(LETTERS[label], fonts[font])
+        _glyph(letters[label], fonts[font])
         for label, font in zip(labels.tolist(), which, strict=True)
     ]
     plain = torch.stack([torch.tensor(glyph) for glyph in glyphs])[:, None] / 255
@@ -85,3 +86,10 @@ def layout(image: np.ndarray) -> np.ndarray:
     )
     frame[top : top + height, left : left + width] = small
     return frame
+
+
+def laid_out(images: Tensor) -> Tensor:
+    """Digits [N, 1, S, S] in the simulator's published layout, each for itself."""
+    large = F.interpolate(images, size=(96, 96), mode="bilinear")[:, 0].clamp(0, 1)
+    laid = np.stack([layout(image) for image in large.numpy()])
+    return torch.from_numpy(laid)[:, None].float() / 255

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from helpers.data import datasets, draws
 from helpers.data.sources import to_bytes
@@ -41,8 +40,8 @@ def released(name: str, epsilon: float, seed: int) -> Released:
     classes = len(data.classes)
     with host.one_thread():
         private = draws.few_shot(data, 10, generator=stream(seed, "few-shot"))
-        private = private._replace(images=laid_out(private.images))
-        test = laid_out(data.test_images)
+        private = private._replace(images=letters.laid_out(private.images))
+        test = letters.laid_out(data.test_images)
         drawn = stream(seed, "weights")
         model = networks.build("one_shot", "compact", classes=classes, generator=drawn)
         release.fit(model, private, sigma=sigma, seed=seed)
@@ -59,10 +58,3 @@ def released(name: str, epsilon: float, seed: int) -> Released:
             accuracies.append(utility.accuracy(classifier, test, data.test_labels))
     promised = release.guarantee(sigma, delta=DELTA)
     return Released(to_bytes(images), data.classes, promised, *accuracies)
-
-
-def laid_out(images: torch.Tensor) -> torch.Tensor:
-    """Digits [N, 1, S, S] in the simulator's published layout, each for itself."""
-    large = F.interpolate(images, size=(96, 96), mode="bilinear")[:, 0].clamp(0, 1)
-    laid = np.stack([letters.layout(image) for image in large.numpy()])
-    return torch.from_numpy(laid)[:, None].float() / 255

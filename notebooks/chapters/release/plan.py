@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from . import labelled, stepwise
 from .experiment import Unit
 from .public import SEEDS
 
 EPSILONS = (10.0, 3.0, 1.0)
 FEW = SEEDS[:5]  # of what stands beside the answer
+THREE = SEEDS[:3]  # of what is trained step by step
+STEPWISE = tuple(stepwise.CHOSEN)
 SIMULATED = {"mnist": "strokes", "organamnist": "phantoms"}
 FOLDERS = {  # of the same kind as the private images
     "organamnist": ("validation", "training"),
@@ -38,6 +41,11 @@ def _units() -> Iterator[Unit]:
     for dataset in SIMULATED:
         yield from _rival("means", dataset, "", FEW)
         yield from _rival("evolution", dataset, SIMULATED[dataset], FEW)
+    for dataset in SIMULATED:
+        for model in STEPWISE:
+            yield from _rival(model, dataset, "", THREE)
+    for kind in labelled.KINDS:
+        yield from (Unit("mnist", "labelled", kind, 0.0, seed) for seed in FEW)
     yield from _private("octmnist", seeds=FEW)
     yield from _release("octmnist", "phantoms", EPSILONS, seeds=FEW)
     yield from _release("mnist", "phantoms", (10.0,), seeds=FEW)  # unrelated

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from helpers.data import datasets, draws, files, places
+from helpers.data.datasets import Dataset
 from helpers.data.sources import channels_first
 from helpers.models import one_shot
 from helpers.models.one_shot import COMMITTED, COMMITTED_SHAPE, Public
@@ -54,11 +55,16 @@ def folder(name: str, dataset: str) -> Tensor:
     if name != "training":
         return _bytes(datasets.load(name).train_images)
     data = datasets.load(dataset)
-    public = torch.ones(len(data.train_labels), dtype=torch.bool)
+    return _bytes(data.train_images[unheld(data)])
+
+
+def unheld(data: Dataset) -> Tensor:
+    """Which training images no draw of `SEEDS` holds, bool [N]."""
+    free = torch.ones(len(data.train_labels), dtype=torch.bool)
     for seed in SEEDS:
         most = min(MOST_PRIVATE, min(data.counts("train")) - data.public_per_class)
-        public[draws.few_shot(data, most, generator=stream(seed, "few-shot")).index] = False
-    return _bytes(data.train_images[public])
+        free[draws.few_shot(data, most, generator=stream(seed, "few-shot")).index] = False
+    return free
 
 
 def _validation(dataset: str) -> np.ndarray:

@@ -72,17 +72,18 @@ def accuracy(option: Option, public: Public, sigma: float, seed: int) -> float:
     if option.soft:
         taught = one_shot.probabilities(sums, sigma, public, option.decoder)[rows]
         preset = replace(preset, steps=300)
-    return _taught(public.images[rows].float() / 255, taught, preset, seed, images, labels)
+    return worth(public.images[rows].float() / 255, taught, preset, seed, images, labels)
 
 
 def ceiling(seed: int) -> float:
     """The accuracy that the private letters themselves give."""
     private, images, labels = split(seed)
     preset = EVALUATIONS["compact"].classifier
-    return _taught(private.images, private.labels, preset, seed, images, labels)
+    return worth(private.images, private.labels, preset, seed, images, labels)
 
 
-def _taught(images, labels, preset, seed: int, test: Tensor, truth: Tensor) -> float:
+def worth(images, labels, preset, seed: int, test: Tensor, truth: Tensor) -> float:
+    """The accuracy on test images of a classifier that `images` and `labels` taught."""
     drawn = stream(seed, "evaluation/classifier")
     classifier = utility.train_classifier(images, labels, CLASSES, preset=preset, generator=drawn)
     return utility.accuracy(classifier, test, truth)

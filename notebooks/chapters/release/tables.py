@@ -1,5 +1,6 @@
 """The numbers of the experiments: means over seeds with their 90 % intervals."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -11,17 +12,30 @@ from helpers.training import release
 
 from . import experiment
 from .experiment import DELTA
+from .plan import SIMULATED
 
 _SETTING = ["dataset", "mechanism", "public", "private", "synthetic", "soft", "encoder"]
-MECHANISMS = {"release": "one release", "means": "class means", "evolution": "Private Evolution"}
+DATASETS = ("mnist", "organamnist", "bloodmnist", "corn", "octmnist")  # in this order
+MECHANISMS = {  # in this order, as they are written
+    "private": "the private images",
+    "release": "one release",
+    "means": "class means",
+    "evolution": "Private Evolution",
+    "vae": "DP-SGD, VAE",
+    "gan": "DP-SGD, GAN",
+    "ddpm": "DP-SGD, DDPM",
+    "labelled": "labels leaked",
+}
 PUBLIC = {
     "": "none",
-    "strokes": "simulated strokes",
-    "phantoms": "simulated phantoms",
-    "letters": "letters of fonts",
-    "validation": "other scans, unlabelled",
-    "training": "same source, unlabelled",
-    "octmnist": "retinal scans, unlabelled",
+    "strokes": "strokes",
+    "phantoms": "phantoms",
+    "letters": "font letters",
+    "validation": "other scans",
+    "training": "same source",
+    "octmnist": "retinal scans",
+    "scikit-learn": "pen digits",
+    "fonts": "font digits",
 }
 
 
@@ -55,24 +69,57 @@ def ceiling(dataset: str, private: int = 10) -> Interval:
 
 
 def answer(epsilons: Sequence[float], private: int = 10) -> pd.DataFrame:
-    """A row per setting: accuracies at each epsilon, and in "own" the private images'."""
+    """A row per setting: the mean accuracy at each epsilon over the seeds there are."""
     found, rows = accuracies(), []
     for setting, part in found.groupby(level=_SETTING, sort=False):
         dataset, mechanism, public, held, synthetic, soft, encoder = setting
         values = part.droplevel(_SETTING)
         there = [epsilon for epsilon in epsilons if epsilon in values.index]
-        if mechanism == "private" or held != private or encoder or not there:
+        if held != private or encoder or not there:
             continue
+        more = f", {synthetic:,} soft" if soft else ""
+        order = DATASETS.index(dataset), list(MECHANISMS).index(mechanism), soft
         row = {
+            "order": (*order, list(PUBLIC).index(public)),
             "private": datasets.about(dataset).title,
-            "mechanism": MECHANISMS[mechanism],
-            "public": PUBLIC.get(public, public),
-            "a class": f"{synthetic:,}{', soft' if soft else ''}",
+            "mechanism": MECHANISMS[mechanism] + more,
+            "public": PUBLIC[public],
         }
-        row |= {f"ε = {e:g}": text(values[e], 2) if e in there else "" for e in epsilons}
-        row |= {"seeds": max(values[e].n for e in there)}
-        rows.append(row | {"own": number(ceiling(dataset, held).mean, 2)})
-    return pd.DataFrame(rows).set_index(["private", "mechanism"])
+        row |= {_at(e): text(values[e], 2) if e in there else "" for e in epsilons}
+        rows.append(row | {"seeds": max(values[e].n for e in there)})
+    frame = pd.DataFrame(rows).sort_values("order", kind="stable").drop(columns="order")
+    return frame.set_index(["private", "mechanism"])
+
+
+def _at(epsilon: float) -> str:
+    return "ε = ∞" if epsilon == math.inf else f"ε = {epsilon:g}"
+
+
+def by_encoder(dataset: str, epsilon: float) -> pd.DataFrame:
+    """Accuracies of releases with a simulator: a row per private draw, a column per encoder."""
+    frame = experiment.frame()
+    is_release = (frame["metric"] == "accuracy") & (frame["mechanism"] == "release")
+    simple = (frame["private"] == 10) & (frame["synthetic"] == 100)
+    where = (frame["dataset"] == dataset) & (frame["public"] == SIMULATED[dataset])
+    part = frame[is_release & simple & where & (frame["epsilon"] == epsilon)]
+    return part.pivot(index="seed", columns="encoder", values="value").dropna()
+
+
+def encoders(epsilons: Sequence[float]) -> pd.DataFrame:
+    """Accuracies by encoder on the same private draws, and how far encoders and draws scatter.
+
+    The two deviations are of the means over draws and over encoders.
+    """
+    rows = []
+    for dataset in SIMULATED:
+        for epsilon in epsilons:
+            table = by_encoder(dataset, epsilon)
+            row = {"private": datasets.about(dataset).title, "ε": f"{epsilon:g}"}
+            row |= {f"encoder {k}": number(table[k].mean(), 2) for k in table.columns}
+            row |= {"sd, encoders": number(table.mean(0).std(), 3)}
+            row |= {"sd, draws": number(table.mean(1).std(), 3), "draws": len(table)}
+            rows.append(row)
+    return pd.DataFrame(rows).set_index(["private", "ε"])
 
 
 def shares(epsilons: Sequence[float]) -> pd.DataFrame:
@@ -99,7 +146,7 @@ def shares(epsilons: Sequence[float]) -> pd.DataFrame:
 def brought(epsilon: float, counts: Sequence[int] = (10, 20, 50)) -> pd.DataFrame:
     """Accuracies at an epsilon by how many private images per class are brought."""
     found, rows = accuracies(), []
-    for dataset, public in (("mnist", "strokes"), ("organamnist", "phantoms")):
+    for dataset, public in SIMULATED.items():
         row = {"private": datasets.about(dataset).title}
         for count in counts:
             key = dataset, "release", public, count, 100, False, 0, epsilon
