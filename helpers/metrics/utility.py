@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.checks import check_images, check_labels
+from ..training.minibatches import batches
 from .evaluation import ClassifierPreset
 
 GROUPS = 8
@@ -85,14 +86,6 @@ def _check_probabilities(labels: Tensor, count: int, n_classes: int) -> Tensor:
     return labels
 
 
-def _batch_indices(n: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Rows [steps, min(batch, n)] of shuffled epochs laid end to end."""
-    batch = min(batch, n)
-    epochs = -(-steps * batch // n)
-    order = torch.cat([torch.randperm(n, generator=generator) for _ in range(epochs)])
-    return order[: steps * batch].view(steps, batch)
-
-
 def train_classifier(
     images: Tensor,
     labels: Tensor,
@@ -114,9 +107,10 @@ def train_classifier(
         classifier = Classifier(n_classes, images.shape[1:], preset)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=preset.learning_rate)
     classifier.train()
-    for rows in _batch_indices(len(images), preset.batch_size, preset.steps, generator):
+    rows = batches(len(images), preset.batch_size, preset.steps, generator=generator)
+    for batch in rows:
         optimizer.zero_grad()
-        F.cross_entropy(classifier(images[rows]), labels[rows]).backward()
+        F.cross_entropy(classifier(images[batch]), labels[batch]).backward()
         optimizer.step()
     return classifier.eval()
 

@@ -16,10 +16,10 @@ from ..metrics import attacks, measures
 from ..metrics.evaluation import EVALUATIONS, PRIVATE_PER_CLASS, ROLES, Evaluation
 from ..metrics.measures import Measured, Subject
 from ..models import families, networks, references
-from ..models.interface import Generative, Shape
+from ..models.interface import Generative, Shape, Unprivate
 from ..models.one_shot import OneShot
 from ..randomness import generator as stream
-from ..training import devices, fit, release
+from ..training import devices, fit, minibatches, release
 from . import host, store
 from .cell import Cell
 
@@ -171,6 +171,8 @@ def train_role(
     model = _build(cell, dataset, "weights", cell.seed).to(device)
     if isinstance(model, OneShot):
         fitted = release.fit(model, records, sigma=cell.sigma, seed=cell.seed)
+    elif isinstance(model, Unprivate):
+        fitted = minibatches.fit(model, records, seed=cell.seed)
     else:
         fitted = fit.fit(
             model,
