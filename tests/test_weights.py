@@ -61,3 +61,36 @@ def test_the_published_alexnet_is_read():
         first = torch.from_numpy(kernel).permute(3, 2, 0, 1)
     assert first.shape == (64, 3, 11, 11)
     assert torch.isfinite(first).all() and 0.05 < first.std() < 0.2
+
+
+def test_kernels_of_flax_become_convolutions_in_their_order():
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 3, 3), torch.nn.ReLU(), torch.nn.Conv2d(3, 1, 1)
+    )
+    random = np.random.default_rng(0)
+    layers = {
+        f"Conv_{i}": {
+            "kernel": random.normal(size=(side, side, before, after)).astype(np.float32),
+            "bias": random.normal(size=after).astype(np.float32),
+        }
+        for i, (before, after, side) in enumerate([(2, 3, 3), (3, 1, 1)])
+    }
+    weights.fill_convolutions(network, layers)
+    image = torch.randn(1, 2, 3, 3)
+    kernel, bias = (layers["Conv_0"][part] for part in ("kernel", "bias"))
+    by_hand = np.einsum("ihw,hwio->o", image[0].numpy(), kernel) + bias
+    by_hand = np.maximum(by_hand, 0) @ layers["Conv_1"]["kernel"][0, 0] + layers["Conv_1"]["bias"]
+    found = network(image).detach().flatten().numpy()
+    np.testing.assert_allclose(found, by_hand, rtol=1e-4, atol=1e-5)
+
+
+def test_the_published_vgg16_tells_images_apart():
+    if assets.cached("vgg16") is None:
+        pytest.skip("no VGG16 weights here: python -m helpers data vgg16")
+    from helpers.metrics import features
+
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = features.vgg16_conv5(torch.cat([images, images[:1]]))
+    assert found.shape == (3, 512) and found.min() >= 0
+    torch.testing.assert_close(found[0], found[2])
+    assert not torch.allclose(found[0], found[1], atol=1e-3)

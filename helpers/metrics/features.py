@@ -6,9 +6,10 @@ one of the two sources of its weights lacks: an Inception Score from a missing (
 silently be 1, so there is none here. It computes in float32: bfloat16 is three times as fast on
 processors made for it, but moves FID by up to 1 % (measured at N = 500). `lite0` is
 EfficientNet-Lite0, whose ImageNet weights come with pip: the network that is always there.
+`vgg16_conv5` are VGG16's convolutions, for TRI's precision and recall.
 
-Both networks look at colour; a grey image's channel is repeated. This module does not know what
-the metrics make of features. Nothing here uses random numbers.
+The networks look at colour; a grey image's channel is repeated. This module does not know what the
+metrics make of features. Nothing here uses random numbers.
 """
 
 import functools
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -40,6 +42,8 @@ from ..training import devices
 BATCH = 8  # activations of 8 large images about fit a core's cache; 32 is up to a third slower
 DEVICE_BATCH = 64  # elsewhere than on a CPU
 CACHE_VERSION = 1  # raise when a feature's value changes, so that old caches are not used
+VGG16_SIZE = 64  # the side of LPIPS's patches; 32 leaves it a plane of 2x2
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 INCEPTION_SIZE, LITE0_SIZE = 299, 224  # pixels per side the networks were trained on
 
 
@@ -58,6 +62,16 @@ def lite0(images: Tensor) -> Tensor:
     Pixels are rounded to 8 bits. Raises `ValueError` for images of another form.
     """
     return _in_batches(_lite0_features, _lite0_input, images)
+
+
+def vgg16_conv5(images: Tensor) -> Tensor:
+    """The mean over the plane of VGG16's last convolution after its ReLU, float32 [N, 512].
+
+    `images` [N, C, H, W] in [0, 1], enlarged to 64x64 if they are smaller. TRI names VGG16 and no
+    layer; Kynkaanniemi et al. 2019 take a fully connected one, whose weights are not at hand.
+    Raises as `inception`.
+    """
+    return _in_batches(_vgg16_features, _vgg16_input, images)
 
 
 def lite0_head(features: Tensor) -> Tensor:
@@ -223,6 +237,26 @@ def _lite0_network(device: torch.device) -> nn.Module:
 
 def _lite0_features(batch: Tensor) -> Tensor:
     return _lite0_network(batch.device).extract_features(batch).mean(dim=(2, 3))
+
+
+@functools.cache
+def _vgg16_network() -> nn.Module:
+    network = torchvision.models.vgg16(weights=None).features[:-1]  # to the last ReLU
+    layers = weights.read_array_pickle(assets.fetch("vgg16"))["VGG16_0"]
+    weights.fill_convolutions(network, layers)
+    return network.eval().requires_grad_(False)
+
+
+def _vgg16_features(batch: Tensor) -> Tensor:
+    return _vgg16_network()(batch).mean(dim=(2, 3))
+
+
+def _vgg16_input(batch: Tensor) -> Tensor:
+    """As ImageNet's networks of torchvision take them, at 64x64 or more."""
+    if min(batch.shape[2:]) < VGG16_SIZE:
+        batch = functional.interpolate(batch, size=(VGG16_SIZE,) * 2, mode="bilinear")
+    mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _DEVIATION))
+    return (_three_channels(batch) / 255 - mean) / deviation
 
 
 # The cache

@@ -7,7 +7,6 @@ sets follows from sums over each set.
 """
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,12 +66,7 @@ def read_alexnet(path: Path) -> nn.Sequential:
         state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         features.load_state_dict(state)
     else:
-        layers = weights.read_array_pickle(path)["AlexNet_0"]
-        convolutions = [m for m in features if isinstance(m, nn.Conv2d)]
-        for i, convolution in enumerate(convolutions):
-            kernel = torch.tensor(layers[f"Conv_{i}"]["kernel"]).permute(3, 2, 0, 1)
-            bias = torch.tensor(layers[f"Conv_{i}"]["bias"])
-            convolution.load_state_dict(OrderedDict(weight=kernel.contiguous(), bias=bias))
+        weights.fill_convolutions(features, weights.read_array_pickle(path)["AlexNet_0"])
     return features
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ..data.checks import check_images, check_labels
 from ..training import devices
+from ..training.minibatches import batches
 from .evaluation import ClassifierPreset
 
 GROUPS = 8
@@ -86,14 +87,6 @@ def _check_probabilities(labels: Tensor, count: int, n_classes: int) -> Tensor:
     return labels
 
 
-def _batch_indices(n: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Rows [steps, min(batch, n)] of shuffled epochs laid end to end."""
-    batch = min(batch, n)
-    epochs = -(-steps * batch // n)
-    order = torch.cat([torch.randperm(n, generator=generator) for _ in range(epochs)])
-    return order[: steps * batch].view(steps, batch)
-
-
 def train_classifier(
     images: Tensor,
     labels: Tensor,
@@ -116,11 +109,11 @@ def train_classifier(
         classifier = Classifier(n_classes, images.shape[1:], preset).to(device)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=preset.learning_rate)
     classifier.train()
-    batches = _batch_indices(len(images), preset.batch_size, preset.steps, generator)
+    rows = batches(len(images), preset.batch_size, preset.steps, generator=generator)
     images, labels = images.to(device), labels.to(device)
-    for rows in batches.to(device):
+    for batch in rows.to(device):
         optimizer.zero_grad()
-        F.cross_entropy(classifier(images[rows]), labels[rows]).backward()
+        F.cross_entropy(classifier(images[batch]), labels[batch]).backward()
         optimizer.step()
     return classifier.eval()
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from . import presets
 from .presets import CompactUNet
 
-Preset = presets.VAE | presets.GAN | presets.DDPM | presets.OneShot
+Preset = (
+    presets.VAE
+    | presets.GAN
+    | presets.DDPM
+    | presets.OneShot
+    | presets.CVAE
+    | presets.StyleGAN2
+    | presets.LatentDiffusion
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class Family:
     marker: str
     presets: Mapping[str, Preset]  # by scale
     network: str  # module and class in this package, imported when one is built
+    private: bool = True  # whether it can be trained with clipping and noise
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,18 @@ FAMILIES = {
     "gan": Family("GAN", "#de8f05", "s", presets.GAN_PRESETS, "gan.GAN"),
     "ddpm": Family("DDPM", "#029e73", "^", presets.DDPM_PRESETS, "ddpm.DDPM"),
     "one_shot": Family("One release", "#cc78bc", "P", presets.ONE_SHOT_PRESETS, "one_shot.OneShot"),
+    "cvae": Family("Conditional VAE", "#56b4e9", "p", presets.CVAE_PRESETS, "cvae.CVAE", False),
+    "stylegan2": Family(
+        "StyleGAN2", "#ca9161", "D", presets.STYLEGAN2_PRESETS, "stylegan2.StyleGAN2", False
+    ),
+    "latent_diffusion": Family(
+        "Latent diffusion",
+        "#949494",
+        "X",
+        presets.LATENT_DIFFUSION_PRESETS,
+        "latent_diffusion.LatentDiffusion",
+        False,
+    ),
 }
 
 
@@ -76,6 +97,16 @@ def family_of(model: str) -> str:
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"model {model!r} is unknown{hint} Allowed: {', '.join(known)}")
     return model
+
+
+def check_arm(model: str, arm: str) -> None:
+    """Raise `ValueError` for clipping or noise in a model that is not trained privately."""
+    if arm != "sgd" and not FAMILIES[family_of(model)].private:
+        private = ", ".join(name for name, family in FAMILIES.items() if family.private)
+        raise ValueError(
+            f"{model} is not trained privately, so its only level is 'sgd'; for noise or clipping "
+            f"ask for one of {private}"
+        )
 
 
 def unaccounted(preset: Preset) -> str:

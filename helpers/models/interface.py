@@ -1,9 +1,12 @@
-"""What `training.fit` and the study ask of a generative model."""
+"""What `training.fit`, `training.minibatches` and the study ask of a generative model."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from .presets import Minibatches
 
 Shape = tuple[int, int, int]  # channels, size, size of an image
 
@@ -42,3 +45,31 @@ class Generative(nn.Module):
 
     def carry(self, values: dict[str, Any]) -> None:
         """Go on with what `carried` gave, its tensors on the CPU."""
+
+
+Records = tuple[Tensor, Tensor]  # images [n, C, S, S] in [0, 1] and labels [n]
+
+
+class Update(NamedTuple):
+    """What one optimiser does in every step of a phase."""
+
+    network: nn.Module
+    loss: Callable[[Tensor, Tensor, int, torch.Generator], Tensor]  # of a batch, step, randomness
+    learning_rate: float
+
+
+class Phase(NamedTuple):
+    """A part of the training of a model that is not trained privately."""
+
+    training: Minibatches
+    updates: tuple[Update, ...]
+    averaged: nn.Module  # over the steps
+    prepare: Callable[[Tensor, Tensor], Records] | None = None  # what is seen in place of records
+
+
+class Unprivate(Generative):
+    """A model trained on batches whose records mix; `losses` is of a record alone, in `eval`."""
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Its training, in order."""
+        raise NotImplementedError

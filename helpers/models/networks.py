@@ -8,7 +8,8 @@ Each is a torch module with
 - `losses(images, labels, randomness)`: the per-record losses [n], a function of `noised` alone;
 - `public_losses(...)` and `opponent_losses(...)`: what else is trained but reads no record
   (the GAN's synthetic half and its generator), or `None`;
-- `sample(labels, generator=...)`: images [n, C, S, S] in [0, 1], on the CPU.
+- `sample(labels, generator=...)`: images [n, C, S, S] in [0, 1], on the CPU;
+- `phases()`: of those alone that are not trained privately, how `training.minibatches` does it.
 
 Images have C = 1 or 3 channels and S pixels a side, a multiple of 4 and at least 28.
 

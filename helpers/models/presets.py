@@ -1,10 +1,10 @@
 """Every hyper-parameter, by family and scale.
 
 Scales: `smoke` (a second, for tests), `quick` (some seconds, to try things out), `compact` (the
-default on a CPU) and `paper` (the widths and lengths of No Free Lunch, as its authors' code has
-them; meant for a GPU). Widths are the same for images of any shape: the families noise equally many
-parameters, within 10 %, at grey 28x28 and scale `compact`; larger images or colour ask for more
-(see `accounting.noise_to_signal`).
+default on a CPU) and `paper` (for a GPU: the widths and lengths of No Free Lunch, as its authors'
+code has them, or of "Beyond the Generative Learning Trilemma", TRI, as it states them). Widths are
+the same for images of any shape: the families noise equally many parameters, within 10 %, at grey
+28x28 and scale `compact`; larger images or colour ask for more (see `accounting.noise_to_signal`).
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,14 @@ class Training:
     ema_decay: float = 0.0  # 0: no averaging of the released weights
     opponent_learning_rate: float = 0.0  # of a second network that reads no records
     annealed: bool = False  # the learning rate falls to 0 along a quarter cosine
+
+
+@dataclass(frozen=True)
+class Minibatches(Training):
+    """How a model is trained that is not trained privately: on shuffled batches of fixed size."""
+
+    batch: int = 32
+    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,51 @@ class OneShot:
     simulator: str  # of the library and of the classes that the encoder learned from
     encoder: str  # hash of its weights
     decoder: Decoder = Decoder()
+
+
+@dataclass(frozen=True)
+class CVAE:
+    """TRI's conditional VAE; each convolution halves the plane while it is even and above 4."""
+
+    training: Minibatches
+    channels: tuple[int, ...]  # of the encoder's convolutions; the decoder mirrors them
+    latent: int
+    beta: float = 0.002  # weight of the KL term beside the mean squared error of a pixel
+
+
+@dataclass(frozen=True)
+class StyleGAN2:
+    """A style-based GAN whose channels at a resolution are `base // resolution`, or `most`."""
+
+    training: Minibatches  # of the discriminator; its opponent is the generator
+    latent: int  # of z and of w
+    layers: int  # of the mapping network
+    base: int
+    most: int
+    r1: float  # weight gamma of R1
+    mixing: float = 0.9  # probability that two latents share an image
+    path: float = 2.0  # weight of the path length penalty
+    r1_every: int = 16  # steps between two R1 penalties
+    path_every: int = 8
+
+
+@dataclass(frozen=True)
+class LatentDiffusion:
+    """An autoencoder to a quarter of the size, and a U-Net on its latents."""
+
+    autoencoding: Minibatches  # of the autoencoder, first
+    training: Minibatches  # of the U-Net
+    autoencoder: tuple[int, int, int]  # channels at full, half and quarter size
+    network: tuple[int, ...]  # channels of the U-Net's levels
+    attention: tuple[bool, ...]  # which levels attend to the label
+    head: int  # channels of an attention head
+    label: int  # length of a label's embedding
+    blocks: int = 1  # residual blocks of a level, of both
+    groups: int = 8
+    latent: int = 3  # channels
+    kl: float = 1e-6
+    timesteps: int = 1000
+    steps: int = 50  # network calls of DDIM
 
 
 _SMOKE_TRAINING = Training(steps=4, learning_rate=1e-3, opponent_learning_rate=1e-3)
@@ -221,4 +274,91 @@ COMMITTED = {"strokes": "10fde0af9cba", "phantoms": "d8575ed5c241"}
 _ONE_RELEASE = Training(steps=1, learning_rate=1.0)
 ONE_SHOT_PRESETS = {
     scale: OneShot(_ONE_RELEASE, "strokes", COMMITTED["strokes"]) for scale in SCALES
+}
+
+# The models of TRI, its widths and lengths at scale `paper`: 100 epochs of its Corn set's 3,082
+# images. Compact ones are sized for images of 32 pixels and minutes of one core.
+_SMOKE_BATCHES = Minibatches(
+    steps=4, learning_rate=1e-3, opponent_learning_rate=1e-3, ema_decay=0.9, batch=8
+)
+CVAE_PRESETS = {
+    "smoke": CVAE(_SMOKE_BATCHES, (8, 8), 4),
+    "quick": CVAE(Minibatches(200, 1e-3, weight_decay=0.01), (16, 32, 64), 32),
+    "compact": CVAE(Minibatches(3000, 1e-3, weight_decay=0.01), (16, 32, 64), 128),
+    "paper": CVAE(Minibatches(9600, 1e-3, weight_decay=0.01), (16, 32, 54, 128, 256, 1024), 128),
+}
+
+_STYLEGAN2 = {"betas": (0.0, 0.99), "ema_decay": 0.99}
+STYLEGAN2_PRESETS = {
+    "smoke": StyleGAN2(
+        _SMOKE_BATCHES, latent=8, layers=2, base=64, most=8, r1=1.0, r1_every=2, path_every=2
+    ),
+    "quick": StyleGAN2(
+        Minibatches(100, 2.5e-3, opponent_learning_rate=2.5e-3, **_STYLEGAN2),
+        latent=32,
+        layers=4,
+        base=128,
+        most=16,
+        r1=1.0,
+    ),
+    "compact": StyleGAN2(
+        Minibatches(3000, 2.5e-3, opponent_learning_rate=2.5e-3, **_STYLEGAN2),
+        latent=64,
+        layers=8,
+        base=256,
+        most=32,
+        r1=1.0,
+    ),
+    "paper": StyleGAN2(
+        Minibatches(9600, 2.5e-3, (0.0, 0.99), ema_decay=0.999, opponent_learning_rate=2.5e-3),
+        latent=512,
+        layers=8,
+        base=16_384,
+        most=512,
+        r1=10.0,
+    ),
+}
+
+LATENT_DIFFUSION_PRESETS = {
+    "smoke": LatentDiffusion(
+        _SMOKE_BATCHES,
+        _SMOKE_BATCHES,
+        (8, 8, 8),
+        (8, 16),
+        (False, True),
+        8,
+        8,
+        timesteps=20,
+        steps=4,
+    ),
+    "quick": LatentDiffusion(
+        Minibatches(100, 2e-3, batch=16),
+        Minibatches(200, 1e-3, ema_decay=0.97, annealed=True),
+        autoencoder=(8, 16, 16),
+        network=(8, 16),
+        attention=(False, True),
+        head=16,
+        label=16,
+        steps=20,
+    ),
+    "compact": LatentDiffusion(
+        Minibatches(1000, 2e-3, batch=16, annealed=True),
+        Minibatches(4000, 1.5e-3, ema_decay=0.99, annealed=True),
+        autoencoder=(8, 16, 16),
+        network=(16, 32),
+        attention=(False, True),
+        head=16,
+        label=32,
+    ),
+    "paper": LatentDiffusion(
+        Minibatches(9600, 4.5e-6, batch=16),
+        Minibatches(19_300, 1e-6, batch=16, ema_decay=0.9999),
+        autoencoder=(128, 256, 512),
+        network=(224, 448, 672, 896),
+        attention=(False, True, True, True),
+        head=32,
+        label=512,
+        blocks=2,
+        groups=32,
+    ),
 }

@@ -61,6 +61,7 @@ class Cell:
         else:
             families.preset(self.model, self.scale)
             accounting.check_arm(self.arm, self.sigma)
+            families.check_arm(self.model, self.arm)
         check_seed(self.seed)
 
     @property
@@ -186,6 +187,7 @@ def guaranteed(
 
 
 def _noise_for(model: str, scale: str, epsilon: float) -> float:
+    families.check_arm(model, "dp")
     preset = families.preset(model, scale)
     if leaks := families.unaccounted(preset):
         raise ValueError(

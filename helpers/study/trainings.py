@@ -17,10 +17,10 @@ from ..data.draws import Neighbours, Sample
 from ..data.sources import to_bytes
 from ..metrics.evaluation import PRIVATE_PER_CLASS, Evaluation
 from ..models import networks, references
-from ..models.interface import Generative
+from ..models.interface import Generative, Unprivate
 from ..models.one_shot import OneShot
 from ..randomness import generator as stream
-from ..training import devices, fit, release
+from ..training import devices, fit, minibatches, release
 from ..training.checkpoint import Checkpoint
 from . import host, store
 from .cell import Cell
@@ -128,6 +128,8 @@ def train_role(
     model = _build(cell, dataset, "weights", cell.seed).to(device)
     if isinstance(model, OneShot):
         fitted = release.fit(model, records, sigma=cell.sigma, seed=cell.seed)
+    elif isinstance(model, Unprivate):
+        fitted = minibatches.fit(model, records, seed=cell.seed)
     else:
         fitted = fit.fit(
             model,

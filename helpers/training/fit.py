@@ -24,6 +24,7 @@ same distribution in every slot does not help: the DDPM's times depend on each o
 import copy
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -119,9 +120,9 @@ class Run:
         self.earlier, self._began = 0.0, time.process_time()
         names = ("records", "noise", "public")
         self.streams = {name: stream(seed, f"training/{name}") for name in names}
-        self.private = _Adam(model.noised, training.learning_rate, training)
+        self.private = Adam(model.noised, training.learning_rate, training)
         self.opponent = _opponent(model, training)
-        self.average = _Average(model.released, training.ema_decay)
+        self.average = Average(model.released, training.ema_decay)
         self.history = {name: [] for name in ("step", "loss", "norm", "clipped", "snr")}
 
     def seconds(self) -> float:
@@ -154,7 +155,7 @@ class Run:
         for name, drawn in self.streams.items():
             drawn.set_state(state["streams"][name])
 
-    def _adams(self) -> "list[_Adam]":
+    def _adams(self) -> "list[Adam]":
         return [adam for adam in (self.private, self.opponent) if adam is not None]
 
 
@@ -210,28 +211,36 @@ def _public_gradient(model, arm, training, generator) -> list[Tensor]:
     return [g / max(1, len(gradient.losses)) for g in gradient.values]
 
 
-def _opponent(model: Generative, training: presets.Training) -> "_Adam | None":
+def _opponent(model: Generative, training: presets.Training) -> "Adam | None":
     """The optimiser of a network that is released but does not read records itself."""
     if model.released is model.noised:
         return None
-    return _Adam(model.released, training.opponent_learning_rate, training)
+    return Adam(model.released, training.opponent_learning_rate, training)
 
 
-def _opponent_step(model, opponent: "_Adam", step: int, generator: torch.Generator) -> None:
+def _opponent_step(model, opponent: "Adam", step: int, generator: torch.Generator) -> None:
     losses = model.opponent_losses(generator=generator)
     if losses is not None:
         opponent.step(torch.autograd.grad(losses.mean(), opponent.parameters), step)
 
 
-class _Adam:
+class Adam:
     """Adam with given gradients, its learning rate constant or annealed over the steps."""
 
-    def __init__(self, module: nn.Module, learning_rate: float, training: presets.Training):
+    def __init__(
+        self,
+        module: nn.Module,
+        learning_rate: float,
+        training: presets.Training,
+        weight_decay: float = 0.0,
+    ):
         self.parameters = list(module.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate, betas=training.betas)
+        how = {"lr": learning_rate, "betas": training.betas, "weight_decay": weight_decay}
+        self.optimizer = torch.optim.Adam(self.parameters, **how)
         self.learning_rate, self.training = learning_rate, training
 
-    def step(self, gradient: list[Tensor], step: int) -> None:
+    def step(self, gradient: Sequence[Tensor], step: int) -> None:
+        """Move along a gradient, one tensor per parameter, in the step of this number."""
         if self.training.annealed:
             fall = math.cos(math.pi / 2 * step / self.training.steps)
             self.optimizer.param_groups[0]["lr"] = self.learning_rate * fall
@@ -240,7 +249,7 @@ class _Adam:
         self.optimizer.step()
 
 
-class _Average:
+class Average:
     """Exponential moving average of a module's weights, its early bias removed by a short memory
     at the start: decay min(d, (1 + t) / (10 + t))."""
 
@@ -250,12 +259,14 @@ class _Average:
 
     @torch.no_grad()
     def update(self) -> None:
+        """Take in the module's present weights."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.weights, [p.data for p in self.module.parameters()], 1 - decay)
 
     @torch.no_grad()
     def write(self) -> None:
+        """Give the module the averaged weights."""
         for p, average in zip(self.module.parameters(), self.weights, strict=True):
             p.copy_(average)
 
