@@ -33,6 +33,9 @@ from helpers.report import style
 from helpers.report.pictures import mosaic, name_rows, show
 from helpers.training import release as training
 
+from .ledger import text_table
+from .release.live import laid_out
+
 PER_CLASS = 10
 _SHOWN = 10
 _SIZES = (28, 64)
@@ -59,7 +62,7 @@ def prepare(images: str) -> Place:
         sample = draws.few_shot(
             datasets.load("digits"), 2 * PER_CLASS, generator=stream(0, "few-shot")
         )
-        pixels, labels = to_bytes(sample.images), sample.labels.numpy()
+        pixels, labels = to_bytes(laid_out(sample.images)), sample.labels.numpy()
         names = datasets.about("digits").classes
         other = np.arange(len(labels)) % (2 * PER_CLASS) >= PER_CLASS
     else:
@@ -122,14 +125,12 @@ def report(place: Place, synthetic: Path) -> tuple[dict[str, Any], Path]:
     return json.loads(said.getvalue()), out
 
 
-def table(reports: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+def table(reports: Mapping[str, dict[str, Any]]) -> HTML:
     """The three answers, a column for each report."""
-    return pd.DataFrame(
-        {
-            name: {a["question"]: f"{a['verdict']}. {a['number']}".strip() for a in told["answers"]}
-            for name, told in reports.items()
-        }
-    )
+    rows = {"question": [answer["question"] for answer in next(iter(reports.values()))["answers"]]}
+    for name, told in reports.items():
+        rows[name] = [f"{a['verdict']}. {a['number']}".strip() for a in told["answers"]]
+    return text_table(pd.DataFrame(rows), "yourimages", (22, *[78 // len(reports)] * len(reports)))
 
 
 def page(place: Place, path: Path) -> HTML:
