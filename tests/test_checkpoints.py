@@ -86,8 +86,8 @@ def killer(monkeypatch):
         monkeypatch.setattr(owner, name, call)
 
     watched(training.dp, "private_gradient")
-    watched(training._Adam, "step")
-    watched(training._Average, "update")
+    watched(training.Adam, "step")
+    watched(training.Average, "update")
     watched(checkpoints.torch, "save")
     watched(checkpoints.np, "savez")  # after it the file has its temporary name still
     return killer

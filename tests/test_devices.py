@@ -348,7 +348,7 @@ def test_a_training_goes_on_elsewhere(name, home, monkeypatch):
     monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0)
     path = home / "runs" / "x.npz"
     with monkeypatch.context() as patch:
-        patch.setattr(fit._Average, "write", None)  # killed at the end
+        patch.setattr(fit.Average, "write", None)  # killed at the end
         with pytest.raises(TypeError):
             trained(name, AWAY, checkpoint=Checkpoint(path, device=AWAY))
     monkeypatch.setattr(fit, "_gradient", None)  # no step is left

@@ -217,7 +217,7 @@ def test_the_average_equals_its_closed_form(decay):
     path = [float(w) for w in torch.randn(30, generator=stream())]
     with torch.no_grad():
         module.weight.fill_(path[0])
-    average = training._Average(module, decay)
+    average = training.Average(module, decay)
     expected = path[0]
     for t, w in enumerate(path[1:], start=1):
         module.weight.data.fill_(w)
@@ -233,7 +233,7 @@ def test_annealing_ends_with_steps_of_almost_no_length():
     for annealed in (False, True):
         module = nn.Linear(1, 1, bias=False)
         options = presets.Training(steps=100, learning_rate=0.1, annealed=annealed)
-        adam = training._Adam(module, options.learning_rate, options)
+        adam = training.Adam(module, options.learning_rate, options)
         path = []
         for step in range(options.steps):
             adam.step([torch.ones(1, 1)], step)

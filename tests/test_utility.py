@@ -8,6 +8,7 @@ import torch
 
 from helpers.metrics import utility
 from helpers.metrics.evaluation import ClassifierPreset
+from helpers.training.minibatches import batches
 
 PRESET = ClassifierPreset((8, 16, 16), steps=60, batch_size=32, learning_rate=3e-3)
 
@@ -61,9 +62,9 @@ def test_the_same_generator_gives_the_same_classifier(classifier):
 
 def test_every_set_size_gets_the_same_number_of_steps():
     for n in (6, 32, 90):
-        batches = utility._batch_indices(n, 32, 60, rng())
-        assert batches.shape == (60, min(n, 32))
-        counts = torch.bincount(batches.flatten(), minlength=n)
+        rows = batches(n, 32, 60, generator=rng())
+        assert rows.shape == (60, min(n, 32))
+        counts = torch.bincount(rows.flatten(), minlength=n)
         assert counts.max() - counts.min() <= 1  # shuffled epochs: every image as often
 
 
