@@ -490,7 +490,7 @@ def test_what_is_collected_is_done_though_the_store_is_gone(
     """As in a fresh clone, whose results are committed."""
     committed = finished / "results"
     (finished / "runs" / "results").rename(committed)
-    monkeypatch.setattr(collected, "root", lambda scale: committed)
+    monkeypatch.setattr(collected, "root", lambda *_: committed)
     shutil.rmtree(finished / "runs")
     run_cell = failing(RuntimeError("computed again"), seed=1)
     with monkeypatch.context() as patch:

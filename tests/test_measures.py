@@ -81,7 +81,7 @@ def committed_alone(home, monkeypatch):
         store.folder(CELL, datasets.identity("digits").checksum) / "full.npz"
     )
     shutil.rmtree(home / "runs" / "digits")
-    monkeypatch.setattr(collected, "root", lambda scale: kept)
+    monkeypatch.setattr(collected, "root", lambda *_: kept)
     monkeypatch.setattr(store, "runs_root", lambda: home / "elsewhere")
     return images["images"]
 

@@ -329,7 +329,7 @@ def test_a_collected_cell_without_images_says_what_it_lacks(home, monkeypatch, c
     committed = collected.root("smoke")
     before = (committed / "digits.csv").read_bytes()
     shutil.rmtree(home / "runs" / "digits")
-    monkeypatch.setattr(collected, "root", lambda scale: committed)
+    monkeypatch.setattr(collected, "root", lambda *_: committed)
     monkeypatch.setattr(store, "runs_root", lambda: home / "elsewhere")  # as of committed results
     monkeypatch.setitem(MEASURES, "wonder", Measure())
     monkeypatch.setattr(compute, "run_cell", None)
@@ -372,7 +372,7 @@ def test_a_committed_file_that_cannot_be_read_is_named_and_left(
     results.obtain([CELL])
     committed = home / "committed"
     shutil.copytree(collected.root("smoke"), committed)
-    monkeypatch.setattr(collected, "root", lambda scale: committed)
+    monkeypatch.setattr(collected, "root", lambda *_: committed)
     path = committed / name
     path.write_text(damage + (path.read_text() if damage[:1] == "<" else ""))
     kept = {p: p.read_bytes() for p in committed.rglob("*") if p.is_file()}
