@@ -34,7 +34,7 @@ from helpers.report.pictures import mosaic, name_rows, show
 from helpers.training import release as training
 
 from .ledger import text_table
-from .release.live import laid_out
+from .release.letters import laid_out
 
 PER_CLASS = 10
 _SHOWN = 10
