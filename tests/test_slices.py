@@ -49,8 +49,8 @@ def test_a_slice_shows_just_its_cells(root, tmp_path):
     outputs = [o for cell in executed.cells for o in cell.get("outputs", []) if "data" in o]
     texts = [o["data"].get("text/plain", "") for o in outputs]
     # seeds, levels and trainings
-    assert any(re.search(r"^vae +2 +1 +8 ", text, re.MULTILINE) for text in texts)
-    assert not any("gan" in text for text in texts)
+    assert any(re.search(r"^VAE +2 +1 +8 ", text, re.MULTILINE) for text in texts)
+    assert not any("GAN" in text for text in texts)
 
 
 def test_two_slices_at_once_add_up_to_the_grid(root, tmp_path, monkeypatch):
