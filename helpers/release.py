@@ -217,13 +217,25 @@ def make(asked: argparse.Namespace, *, noise: Any = None, seed: int | None = Non
     _record(ledger, earlier, sigma, asked.delta)
     chosen = sources.to_bytes(public.images[rows] / 255)
     _write(asked.out, chosen, classes, odds.numpy() if asked.soft_labels else None, certificate)
+    _say(asked, certificate, len(classes), ledger, len(earlier) + 1, together)
+
+
+def _say(
+    asked: argparse.Namespace,
+    certificate: dict[str, Any],
+    classes: int,
+    ledger: Path,
+    count: int,
+    together: Any,
+) -> None:
+    """Say what was written, what it cost, and what all `count` releases cost together."""
     print(
-        f"{asked.out}: {asked.per_class} images of each of {len(classes)} classes, epsilon "
+        f"{asked.out}: {asked.per_class} images of each of {classes} classes, epsilon "
         f"{certificate['epsilon']['one record added or removed']:.3g} (one record replaced: "
         f"{certificate['epsilon']['one record replaced']:.3g}) at delta {asked.delta:g}"
     )
     print(
-        f"{ledger}: {len(earlier) + 1} release(s) of these images, epsilon {together.epsilon:.3g} "
+        f"{ledger}: {count} release(s) of these images, epsilon {together.epsilon:.3g} "
         f"at delta {asked.delta:g} together; if you copy the images, copy it with them"
     )
     if asked.public:
