@@ -1,4 +1,4 @@
-"""The numbers of the page: means over seeds, differences seed by seed, Holm over settings."""
+"""The numbers of a page: means over seeds, differences seed by seed, Holm over settings."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
+from helpers.data.records import DATASETS
 from helpers.metrics.statistics import Interval, mean_interval
 from helpers.models.families import FAMILIES
 from helpers.report.style import number, text
 
-from . import experiment, plan
-from .experiment import REFERENCE
+from .experiment import REFERENCE, results
+from .plan import BATCH, BLOOD, MODELS, SEEDS, SETTINGS, Plan
 
 ROWS = {
     "real": "real images alone",
@@ -42,21 +43,21 @@ DESCRIBED = {  # of generators: how it is written, and its decimals
 }
 
 
-def frame(models: Sequence[str] = plan.MODELS) -> pd.DataFrame:
+def frame(plan: Plan, models: Sequence[str] = MODELS) -> pd.DataFrame:
     """What is collected of these generators and of no generator, tidy.
 
-    Raises `ValueError` for a name that the plan lacks.
+    Raises `ValueError` for a name that plans lack.
     """
-    if unknown := [model for model in models if model not in plan.MODELS]:
-        raise ValueError(f"models {unknown} are not of this page; allowed: {list(plan.MODELS)}")
-    found = pd.read_csv(experiment.results() / f"{experiment.NAME}.csv", keep_default_na=False)
+    if unknown := [model for model in models if model not in MODELS]:
+        raise ValueError(f"models {unknown} are not of this page; allowed: {list(MODELS)}")
+    found = pd.read_csv(results(plan, "csv"), keep_default_na=False)
     return found[found["model"].isin([*models, "", REFERENCE])]
 
 
 def collected(found: pd.DataFrame) -> list[str]:
-    """The generators in a frame, in the plan's order."""
+    """The generators in a frame, in the plans' order."""
     there = set(found["model"])
-    return [model for model in plan.MODELS if model in there]
+    return [model for model in MODELS if model in there]
 
 
 def values(
@@ -73,12 +74,15 @@ def values(
     return found[at].set_index("seed")["value"].sort_index()
 
 
-def _interval(values: pd.Series) -> Interval | None:
+def interval(values: pd.Series) -> Interval | None:
+    """A mean over seeds with its 90 % interval; `None` of nothing."""
     return mean_interval(values.tolist()) if len(values) else None
 
 
 def _written(values: pd.Series, digits: int, **how: bool) -> str:
-    found = _interval(values)
+    found = interval(values)
+    if found and math.isclose(found.low, found.high):  # the same in every seed
+        return number(found.mean, digits, **how)
     return text(found, digits, **how) if found else "–"
 
 
@@ -86,7 +90,7 @@ def settings(found: pd.DataFrame) -> list[tuple[str, str, int]]:
     """The collected (setting, model, multiple) in the order of pages."""
     there = found[(found["metric"] == "accuracy") & (found["protocol"] == "steps")]
     keys = set(there[["setting", "model", "multiple"]].itertuples(index=False, name=None))
-    models = ("", *plan.MODELS)
+    models = ("", *MODELS)
     return sorted(keys, key=lambda k: (models.index(k[1]), list(ROWS).index(k[0]), k[2]))
 
 
@@ -103,7 +107,7 @@ def gains(found: pd.DataFrame, than: str = "real", metric: str = "accuracy") -> 
         difference = (here - base[base.index.isin(here.index)]).dropna()
         known = len(difference) > 1 and difference.std() > 0
         p = float(ttest_1samp(difference, 0).pvalue) if known else math.nan
-        rows.append((setting, model, multiple, _interval(difference), p))
+        rows.append((setting, model, multiple, interval(difference), p))
     table = pd.DataFrame(rows, columns=["setting", "model", "multiple", "gain", "p"])
     return table.assign(holm=holm(table["p"].tolist()))
 
@@ -128,7 +132,7 @@ def utility(found: pd.DataFrame) -> pd.DataFrame:
         key = (setting, model, multiple)
         gain, p = (by.loc[key, "gain"], by.loc[key, "holm"]) if key in by.index else (None, None)
         points = gain and Interval(*(100 * v for v in gain[:3]), gain.n)
-        column = plan.MODELS.index(model) if model else 0
+        column = MODELS.index(model) if model else 0
         rows.append(
             {
                 "model": FAMILIES[model].title if model else "",
@@ -177,21 +181,20 @@ def generators(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=[name for name, _ in shown.values()])
 
 
-def protocols(found: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy at matched steps beside TRI's 30 epochs, of the seed that has both."""
+def protocols(found: pd.DataFrame, steps: int) -> pd.DataFrame:
+    """Accuracy at `steps` steps beside TRI's 30 epochs, of the seed that has both."""
     rows = []
     for setting, model, multiple in settings(found):
-        key, seed = (setting, model, multiple), plan.SEEDS[0]
+        key, seed = (setting, model, multiple), SEEDS[0]
         long = values(found, *key, protocol="epochs")
         if seed in long.index:
-            steps = values(found, *key, "steps", "epochs")[seed]
             rows.append(
                 {
                     "model": FAMILIES[model].title if model else "",
                     "training set": ROWS[setting],
-                    f"{plan.STEPS:,} steps": number(values(found, *key)[seed], 3),
+                    f"{steps:,} steps": number(values(found, *key)[seed], 3),
                     "30 epochs": number(long[seed], 3),
-                    "steps of these": number(steps, 0),
+                    "steps of these": number(values(found, *key, "steps", "epochs")[seed], 0),
                 }
             )
     names = ["model", "training set"]
@@ -202,3 +205,49 @@ def mean(found: pd.DataFrame, *key: str | int) -> float:
     """The mean over seeds of what `values` gives; NaN of nothing."""
     there = values(found, *key)
     return float(np.mean(there)) if len(there) else math.nan
+
+
+# By the number of real images
+
+
+def basis_by_number(models: Sequence[str]) -> pd.DataFrame:
+    """What is collected of blood cells: sizes, epochs of a generator, and seeds at 1x."""
+    rows = {}
+    for plan in BLOOD:
+        images = plan.per_class * len(DATASETS[plan.dataset].classes)
+        epochs = plan.generator_steps * BATCH / images
+        row = {"training images": f"{images:,}", "steps": f"{plan.generator_steps:,}"}
+        row["epochs of batches of 32"] = f"{epochs:,.0f}"
+        found = frame(plan, models)
+        for model in models:
+            seeds = len(values(found, SETTINGS[0], model, 1))
+            row[f"seeds, {FAMILIES[model].title}"] = seeds
+        rows[f"n = {plan.per_class}"] = row
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def by_number(models: Sequence[str], metric: str = "accuracy") -> pd.DataFrame:
+    """A metric of classifiers at 1x, a column for each number of real blood cells of a class, with
+    the gain over real images alone in points and Holm's p over all settings at that number."""
+    columns, names = {}, ["model", "training set"]
+    for plan in BLOOD:
+        found = frame(plan, models)
+        by = gains(found, metric=metric).set_index(["setting", "model", "multiple"])
+        cells = {}
+        for setting, model, multiple in settings(found):
+            if multiple <= 1:
+                key = setting, model, multiple
+                row = FAMILIES[model].title if model else "", ROWS[setting]
+                written = _written(values(found, *key, metric), 3)
+                if key in by.index:
+                    gain, p = by.loc[key, "gain"], by.loc[key, "holm"]
+                    written += f" ({100 * gain.mean:+.1f}{'*' if p < 0.05 else ''})"
+                cells[row] = written
+        columns[f"n = {plan.per_class}"] = pd.Series(cells)
+    return pd.DataFrame(columns).rename_axis(names)
+
+
+def generators_by_number(models: Sequence[str]) -> pd.DataFrame:
+    """`generators` at each number of real blood cells of a class, side by side."""
+    parts = {f"n = {plan.per_class}": generators(frame(plan, models)) for plan in BLOOD}
+    return pd.concat(parts, axis=1)
