@@ -41,7 +41,7 @@ drawn = {
     "curves": figures.curves(found, named[:3]),
     "ecdf": dataset.ecdf(found, MODELS),
     "trade-off": quickstart.trade_off(found),
-    "fronts": criterion_figures.fronts(judged),
+    "fronts": criterion_figures.fronts("mnist", judged["mnist"]),
 }
 shown = {
     "extent": tables.extent(found),

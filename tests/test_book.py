@@ -1,10 +1,15 @@
 """The built book, opened from disk in Chromium: it works with the network off, and looks whole."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -18,7 +23,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
+import archive
+import reading
+
 ON_DISK = {"file", "data", "blob", "about", "chrome"}  # chrome: the browser's own start page
+OWN = {"notebooks/corn.html", "notebooks/your_images.html"}  # whose tables are sentences or few
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -46,6 +55,13 @@ const report = () => {
     formulas: document.querySelectorAll(".math").length,
     unset: [...document.querySelectorAll(".math")]
       .filter(node => !node.querySelector("mjx-container svg")).map(node => node.textContent),
+    tables: [...article.querySelectorAll(".cell_output")].flatMap(cell =>
+      [...cell.querySelectorAll("table, p.same")].slice(0, 1).map(table => ({
+        caption: table.closest("figure")?.querySelector("figcaption")?.innerText || "",
+        rows: [...cell.querySelectorAll("tbody tr")].filter(row => row.offsetHeight).length,
+        words: [...cell.querySelectorAll("th, td")].map(node => node.textContent).join(" ")}))),
+    headings: [...article.querySelectorAll("h1, h2, h3")].map(node => node.textContent).join(" "),
+    first: article.querySelector("figure img")?.getBoundingClientRect().top,
     cut: [...article.querySelectorAll(".cell_output .text_html")]
       .filter(node => node.scrollWidth > node.clientWidth).map(node => node.innerText.slice(0, 80)),
     errors: [...document.querySelectorAll("[data-mjx-error]")].map(node => node.dataset.mjxError),
@@ -61,6 +77,30 @@ const wait = () => {
 };
 if (document.readyState === "complete") wait();
 else window.addEventListener("load", () => { deadline = Date.now() + 10000; wait(); });
+"""
+
+# The contrast (WCAG 2) of kinds of small text against the ground they stand on, in a theme.
+CONTRAST = r"""
+document.documentElement.dataset.theme = arguments[0];
+const light = colour => {
+  const [r, g, b] = colour.match(/[\d.]+/g).map(Number).map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = node => {
+  const colour = getComputedStyle(node).backgroundColor;
+  const clear = /, 0\)$/.test(colour) || colour === "transparent";
+  return clear && node.parentElement ? ground(node.parentElement) : colour;
+};
+const found = {};
+for (const kind of ["figcaption .caption-text", "details.rows > summary", ".cell_output thead th",
+                    ".cell_output td", "p.same", "details.hide > summary"]) {
+  const node = document.querySelector("article " + kind);
+  if (!node) continue;
+  const both = [light(getComputedStyle(node).color), light(ground(node))].sort((a, b) => b - a);
+  found[kind] = (both[0] + 0.05) / (both[1] + 0.05);
+}
+return found;
 """
 
 # Answers with the width of the content once it fits the window, or after five seconds.
@@ -219,18 +259,118 @@ def test_every_figure_of_the_paper_has_its_counterpart(pages: dict[str, Page], r
 
 
 def test_no_page_is_heavy(pages: dict[str, Page], book: Path) -> None:
-    """A page with its pictures stays under 6 MB."""
+    """A page with its pictures stays under 4 MB."""
     weights = {}
     for name, page in pages.items():
         sources = {urlsplit(image["source"]) for image in page.seen["images"]}
         files = {Path(unquote(source.path)) for source in sources if source.scheme == "file"}
         weights[name] = (book / name).stat().st_size + sum(path.stat().st_size for path in files)
-    assert {name: size for name, size in weights.items() if size > 6e6} == {}
+    assert {name: size for name, size in weights.items() if size > 4e6} == {}
 
 
 def test_tables_fit_a_desktop(pages: dict[str, Page]) -> None:
     """A table from a notebook shows all its columns at 1,400 pixels, without scrolling."""
     assert nonempty({name: page.seen["cut"] for name, page in pages.items()}) == {}
+
+
+def test_tables_are_numbered_short_and_readable(pages: dict[str, Page]) -> None:
+    """A caption above each, at most twelve rows before a click, and no name of a program."""
+    of_chapters = {n: p for n, p in pages.items() if n.startswith("notebooks/") and n not in OWN}
+    tables = {name: page.seen["tables"] for name, page in of_chapters.items()}
+    assert sum(map(len, tables.values())) > 80
+    numbered = re.compile(r"^Table \d+\s+\S.{20}")
+    bare = {
+        n: [t["words"][:60] for t in a if not numbered.match(t["caption"])]
+        for n, a in tables.items()
+    }
+    assert nonempty(bare) == {}
+    assert nonempty({n: [t["rows"] for t in a if t["rows"] > 12] for n, a in tables.items()}) == {}
+    code = re.compile(r"\b[a-z0-9]+_[a-z0-9_]+\b")
+    words = {
+        n: p.seen["headings"] + " ".join(t["words"] for t in tables[n])
+        for n, p in of_chapters.items()
+    }
+    assert nonempty({name: set(code.findall(text)) for name, text in words.items()}) == {}
+
+
+def test_a_folded_table_opens(browser: webdriver.Chrome, book: Path) -> None:
+    resize(browser, 1400)
+    browser.get((book / "notebooks/mnist.html").as_uri())
+    table = browser.find_element("css selector", "#table-mnist-fid details.rows")
+    assert not table.find_element("tag name", "table").is_displayed()
+    summary = table.find_element("tag name", "summary")
+    assert summary.text == f"All {len(table.find_elements('css selector', 'tbody tr'))} rows"
+    ActionChains(browser).scroll_to_element(summary).click(summary).perform()
+    assert table.find_element("tag name", "table").is_displayed()
+
+
+def test_a_page_begins_with_its_figure(pages: dict[str, Page]) -> None:
+    """Within one screen of 900 pixels."""
+    tops = {
+        n: p.seen["first"] for n, p in pages.items() if n.startswith("notebooks/") and n not in OWN
+    }
+    assert {name: top for name, top in tops.items() if top is None or top > 900} == {}
+
+
+@pytest.mark.parametrize(
+    ("page", "figures", "across"),
+    [
+        ("mnist", "samples gallery", 10),
+        ("octmnist", "samples gallery", 8),
+        ("organamnist", "samples gallery", 11),
+    ],
+)
+def test_samples_are_large_and_sharp(
+    browser: webdriver.Chrome, book: Path, page: str, figures: str, across: int
+) -> None:
+    """56 pixels or more an image, and twice as many in the file, at 1,300 pixels."""
+    resize(browser, 1300)
+    browser.get((book / f"notebooks/{page}.html").as_uri())
+    for name in (f"fig-{page}-{f}-{m}" for f in figures.split() for m in ("vae", "gan", "ddpm")):
+        image = browser.find_element("css selector", f"#{name} img")
+        wide, whole = image.size["width"], int(image.get_property("naturalWidth"))
+        assert wide / across * 28 / 30 >= 56, name  # two pixels of thirty are the gap
+        assert whole >= 2 * wide, name
+
+
+def test_text_stands_out_in_light_and_dark(browser: webdriver.Chrome, book: Path) -> None:
+    """Captions, folds, table heads and lines below tables have a contrast of 4.5 or more (WCAG)."""
+    browser.get((book / "notebooks/mnist.html").as_uri())
+    for theme in ("light", "dark"):
+        found = browser.execute_script(CONTRAST, theme)
+        assert len(found) >= 4 and min(found.values()) >= 4.5, (theme, found)
+
+
+def test_the_archive_is_whole_and_the_same_each_time(
+    book: Path, root: Path, tmp_path: Path
+) -> None:
+    """A notebook's imports and results are found in it, with nothing else of the project there."""
+    [built] = (book / "_static").glob("*.zip")
+    again = tmp_path / "again.zip"
+    archive.write(root, again)
+    archive.write(root, tmp_path / "once.zip")
+    assert again.read_bytes() == (tmp_path / "once.zip").read_bytes()
+    assert zipfile.ZipFile(built).namelist() == zipfile.ZipFile(again).namelist()
+    zipfile.ZipFile(built).extractall(tmp_path)
+    [home] = (path for path in tmp_path.iterdir() if path.is_dir())
+    program = (
+        "from chapters import dataset; from helpers.study import results; import helpers; "
+        "found = results.available('mnist', models=['vae'], levels=['sgd'], seeds=[0]); "
+        "print(helpers.__file__, len(dataset.ecdf(found, ['vae']).axes))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{home}:{home / 'notebooks'}"}
+    environment.pop("NFL_HOME", None)
+    run = [sys.executable, "-c", program]
+    done = subprocess.run(run, cwd=home, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [str(home / "helpers" / "__init__.py"), "1"], done.stderr
+
+
+@pytest.mark.parametrize("address", ["", "https://example.org/project"])
+def test_pages_link_to_a_repository_where_one_is_configured(address: str) -> None:
+    config = SimpleNamespace(html_theme_options={"repository_url": address})
+    reading.link_to_the_repository(None, config)
+    used = {name for name, on in config.html_theme_options.items() if on is True}
+    assert len(used) == (3 if address else 0)
 
 
 def test_pages_fit_a_phone(pages: dict[str, Page]) -> None:

@@ -440,9 +440,11 @@ def outputs(start: str, kind: str = "text/html") -> str:
 def test_the_page_shows_the_verdicts_of_the_committed_results(
     found: list[Judged],
 ) -> None:
-    shown = outputs("ledger.text_table(ledger.ledger(judged)")
-    widths = (24, 10, 20, 22, 14, 10)
-    assert shown == ledger.text_table(ledger.ledger(found), "ledger", widths).data
+    shown = outputs("widths = (24, 10, 20, 22, 14, 10)")
+    widths, settled = (24, 10, 20, 22, 14, 10), ledger.settled(found)
+    assert shown == ledger.text_table(ledger.ledger(found), "ledger", widths, settled).data
+    outcomes = sorted(found[i].verdict.outcome for i in settled)
+    assert outcomes == ["contradicted", *["reproduced"] * 3]
     assert all(f"{f.claim.id}. " in shown and f.verdict.outcome in shown for f in found)
 
 

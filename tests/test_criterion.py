@@ -446,8 +446,7 @@ def test_of_a_withdrawn_data_set_is_told_what_needs_no_utility():
     assert not any(name.startswith("utility") for name in table.index)
     assert set(table["best in the others"]) <= {"–", "none"}
     assert table["most private"]["privacy ≥ 75%"] == "gan 0.1"
-    figure = criterion_figures.fronts({"x": some})
-    assert figure.subfigs[0].get_suptitle() == "x, 3 seeds, withdrawn"
+    assert criterion_figures.fronts("x", some).get_suptitle() == "x, 3 seeds, withdrawn"
 
 
 # What is committed
@@ -523,15 +522,14 @@ def test_the_pages_best_cell_follows_from_the_table_of_results(page, root):
     assert kendalltau(list(means.values()), whole).statistic == pytest.approx(1)
 
 
-def test_figures_have_a_part_per_data_set():
+def test_figures_name_their_data_sets():
     found = {"x": judged(seeds=(0, 1)), "y": judged()}
-    figure = criterion_figures.fronts(found)
-    titles = [part.get_suptitle() for part in figure.subfigs]
+    titles = [criterion_figures.fronts(name, some).get_suptitle() for name, some in found.items()]
     assert titles == ["x, 2 seeds", "y, 1 seed"]
     triangles = criterion_figures.weights(found)
     assert [axis.get_title() for axis in triangles.axes] == ["x", "y"]
     lost = {"x": judged(references={})}
-    assert len(criterion_figures.fronts(lost).axes) == 4
+    assert len(criterion_figures.fronts("x", lost["x"]).axes) == 4
     assert criterion_figures.weights(lost).axes[0].get_title() == ""
 
 

@@ -28,6 +28,20 @@ def fold_code(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = json.dumps(page)
 
 
+def lead_with_a_figure(_app: Sphinx, doctree: nodes.document) -> None:
+    """Put the figure of the cell tagged `lead` below the first paragraph of its page.
+
+    A notebook computes in its own order; a reader sees first what it is about.
+    """
+    for cell in list(doctree.findall(nodes.container)):
+        if "tag_lead" not in cell["classes"]:
+            continue
+        [figure] = cell.findall(nodes.figure)
+        figure.parent.remove(figure)
+        [first, *_] = doctree.findall(nodes.paragraph)
+        first.parent.insert(first.parent.index(first) + 1, figure)
+
+
 def explain_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Give links to the glossary their definition as a title, which shows on hover and focus."""
     links = [n for n in doctree.findall(nodes.reference) if "#term-" in _target(n)]
@@ -56,6 +70,14 @@ def name_the_version(app: Sphinx, config: Config) -> None:
     config.html_theme_options["extra_footer"] = "<p>" + " · ".join(filter(None, parts)) + "</p>"
 
 
+def link_to_the_repository(_app: Sphinx, config: Config) -> None:
+    """Give pages links to the repository, to edit and to ask, where its address is configured."""
+    options = config.html_theme_options
+    known = bool(options.get("repository_url"))
+    for link in ("repository", "edit_page", "issues"):
+        options[f"use_{link}_button"] = known
+
+
 def drop_source_maps(app: Sphinx, failed: Exception | None) -> None:
     """Delete the themes' source maps, which are for their developers, and what points to them."""
     if failed or app.builder.format != "html":
@@ -70,7 +92,9 @@ def drop_source_maps(app: Sphinx, failed: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", fold_code)
+    app.connect("doctree-read", lead_with_a_figure)
     app.connect("doctree-resolved", explain_terms)
     app.connect("config-inited", name_the_version)
+    app.connect("config-inited", link_to_the_repository)
     app.connect("build-finished", drop_source_maps)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,7 +12,17 @@ from matplotlib.figure import Figure
 from chapters import matched
 from helpers.models.families import REFERENCES
 from helpers.report.figures import cells_of
-from helpers.report.style import COLOURS, TITLES, level, levels, panels, title, trained, written
+from helpers.report.style import (
+    COLOURS,
+    TITLES,
+    level,
+    levels,
+    panels,
+    title,
+    trained,
+    with_level,
+    written,
+)
 from helpers.report.tables import leaked, value
 from helpers.study.results import Results
 
@@ -121,7 +131,7 @@ def ecdf(results: Results, models: Sequence[str], *, seed: int = 0) -> Figure:
             axis.ecdf(distances, color=colours[title(cell)], label=title(cell))
         holdout = results.arrays(cells[0])["distances_holdout"]
         axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
-        axis.set(title=TITLES[model], xlabel="distance to the nearest training image")
+        axis.set(title=f"{TITLES[model]}, seed {seed}", xlabel="distance to nearest training image")
     axes[0, 0].set_ylabel("share of images")
     axes[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -133,25 +143,35 @@ def typical(results: Results) -> list[str]:
     return list(dict.fromkeys([names[0], "0.2" if "0.2" in names else names[-1]]))
 
 
-def histograms(results: Results, models: Sequence[str], *, seed: int = 0, bins: int = 30) -> Figure:
+def histograms(results: Results, models: Sequence[str], *, bins: int = 30) -> Figure:
     """Where ablated and victim runs put their images on the plane, the query a cross (Fig. 8).
 
-    At the `typical` levels. Counts per square, on one scale in a row; the part of the plane that
-    public images occupy.
+    At the `typical` levels, of each model its `middle_seed`. Counts per square, on one scale in a
+    row; the part of the plane that public images occupy.
     """
     frame = results.reference()["points"]
     edges = [np.linspace(low, high, bins + 1) for low, high in zip(*_extent(frame), strict=True)]
     shown = [(name, role) for name in typical(results) for role in ("ablated", "victim")]
-    figure, axes = panels(len(models), len(shown), size=(2.4 * len(shown), 2.2 * len(models) + 0.4))
+    figure, axes = panels(len(models), len(shown), size=(2.4 * len(shown), 2.4 * len(models) + 0.4))
     for row, model in zip(axes, models, strict=True):
+        seed = middle_seed(results, model)
         arrays = {level(c.arm, c.sigma): results.arrays(c) for c in cells_of(results, model, seed)}
         counts = [np.histogram2d(*arrays[n][f"points_{r}"].T, edges)[0] for n, r in shown]
         top = np.percentile(np.stack(counts), 99.5)
         for axis, (name, role), count in zip(row, shown, counts, strict=True):
             axis.pcolormesh(*edges, count.T, cmap="rocket_r", vmin=0, vmax=top)
             axis.plot(*arrays[name]["points_query"][0], "+", color="tab:cyan", ms=13, mew=2.5)
-            axis.set(title=f"{TITLES[model]}, {written(name)}: {role}", xticks=[], yticks=[])
+            axis.set(xticks=[], yticks=[])
+            axis.set_title(f"{TITLES[model]}, {written(name)}\n{role}, seed {seed}", fontsize=10)
     return figure
+
+
+def middle_seed(results: Results, model: str) -> int:
+    """The seed whose leak at the least noise is the median of the seeds', the lower of two."""
+    rows = results.frame[results.frame["metric"] == "log_density_ratio"]
+    rows = with_level(rows[rows["model"] == model])
+    first = rows[rows["level"] == typical(results)[0]].sort_values(["value", "seed"])
+    return int(first["seed"].iloc[(len(first) - 1) // 2])
 
 
 def _level_colours(results: Results) -> dict[str, tuple[float, ...]]:
@@ -188,7 +208,7 @@ def coverage(results: Results, model: str, *, seed: int = 0) -> Figure | None:
         axis.scatter(*public.T, s=6, color="0.75", label="public images")
         points = results.arrays(cell)["points_full"]
         axis.scatter(*points.T, s=6, color=COLOURS[model], label=f"{TITLES[model]} images")
-        axis.set(title=title(cell), xticks=[], yticks=[])
+        axis.set(title=f"{title(cell)}, seed {seed}", xticks=[], yticks=[])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=2, markerscale=2, frameon=False

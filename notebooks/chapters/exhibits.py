@@ -27,7 +27,7 @@ from helpers.data.sources import from_bytes, to_bytes
 from helpers.metrics import utility
 from helpers.models.vae import VAE
 from helpers.randomness import generator as stream
-from helpers.report.pictures import mosaic, name_rows, show
+from helpers.report.pictures import WIDTH, mosaic, name_rows, show
 from helpers.report.style import panels, written
 from helpers.study import Cell, trainings
 from helpers.study.results import Results
@@ -110,33 +110,38 @@ def _first_of_each(labels: Tensor) -> list[int]:
 # Figures
 
 
-def reconstructions(exhibits: dict[str, dict[str, np.ndarray]]) -> Figure:
+def reconstructions(exhibits: dict[str, dict[str, np.ndarray]], *, seed: int = 0) -> Figure:
     """What the VAE makes of a private and of an unseen image per class (NFL Fig. 6).
 
     `exhibits` by level, of `exhibits.obtain`; the top row holds the images themselves.
     """
     first = next(iter(exhibits.values()))
-    height = 0.42 * (1 + len(exhibits)) + 0.5
-    figure, axes = panels(1, 2, size=(11, height))
-    for axis, part in zip(axes[0], ("private", "unseen"), strict=True):
+    height = 0.62 * (1 + len(exhibits)) + 0.3
+    figure, axes = panels(2, 1, size=(WIDTH, 2 * height))
+    figure.set_dpi(200)
+    for axis, part in zip(axes[:, 0], ("private", "unseen"), strict=True):
         rows = [first[part], *(e[f"{part}_reconstructed"] for e in exhibits.values())]
-        show(axis, f"{part} images", mosaic(np.stack(rows)))
-    names = ["image", *map(written, exhibits)]
-    name_rows(axes[0, 0], names, height=first["private"].shape[1])
+        show(axis, f"{part} images, seed {seed}", mosaic(np.stack(rows)))
+        name_rows(axis, ["image", *map(written, exhibits)], height=first["private"].shape[1])
+        axis.tick_params(axis="y", labelsize=8, pad=0)
     return figure
 
 
-def attention(exhibits: dict[str, np.ndarray], classes: Sequence[str]) -> Figure:
+def attention(exhibits: dict[str, np.ndarray], classes: Sequence[str], *, seed: int = 0) -> Figure:
     """Where a classifier of synthetic images looks, in synthetic and in real ones (NFL Fig. 12)."""
-    figure, axes = panels(4, len(classes), size=(0.78 * len(classes) + 1.2, 3.5))
-    rows = {"synthetic": ("synthetic", None), "its map": ("synthetic", "synthetic_attention")}
-    rows |= {"real, unseen": ("unseen", None), "map of it": ("unseen", "unseen_attention")}
-    for row, (name, (images, maps)) in zip(axes, rows.items(), strict=True):
+    size = WIDTH, 4 * WIDTH / (len(classes) + 0.6) + 0.5
+    figure, axes = panels(4, len(classes), size=size)
+    figure.set_dpi(200)
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    figure.suptitle(f"seed {seed}", fontsize=9)
+    rows = [("synthetic", "synthetic", None), ("its map", "synthetic", "synthetic_attention")]
+    rows += [("unseen", "unseen", None), ("its map", "unseen", "unseen_attention")]
+    for row, (name, images, maps) in zip(axes, rows, strict=True):
         for c, axis in enumerate(row):
             show(axis, "", exhibits[images][c])
             if maps:
                 axis.imshow(exhibits[maps][c], cmap="inferno", alpha=0.6, vmin=0, vmax=255)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(name, fontsize=8)
     for axis, name in zip(axes[0], classes, strict=True):
-        axis.set_title(str(name), fontsize=8)
+        axis.set_title(str(name), fontsize=7)
     return figure

@@ -11,10 +11,13 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chapters import shown
 from chapters.verdicts import (
+    CONTRADICTED,
     LABELS,
     OUTCOMES,
     PART_OUTCOMES,
+    REPRODUCED,
     UNDECIDED,
     Claim,
     Judged,
@@ -28,13 +31,26 @@ MARKERS = dict(zip(PART_OUTCOMES, "oXo", strict=True))
 FARTHEST = 40.0  # half-widths; what lies farther out is drawn there
 
 
-def text_table(frame: pd.DataFrame, name: str, widths: Sequence[int]) -> HTML:
+def text_table(
+    frame: pd.DataFrame, name: str, widths: Sequence[int], matter: Sequence[int] | None = None
+) -> HTML:
     """A frame of sentences as a table whose lines wrap; `widths` are per cent of the page.
 
-    `name` marks the table in the page: letters, unique on it. The index is not shown.
+    `name` marks the table in the page: letters, unique on it. The index is not shown. As with
+    other tables a long one is folded (see `shown.page`).
     """
+    wide = dict(zip(frame, widths, strict=True))
+
+    def write(part: pd.DataFrame, which: str) -> str:
+        uuid = name if which == "all" else f"{name}-{which}"
+        return _styled(part, uuid, [wide[column] for column in part])
+
+    return HTML(shown.page(frame, matter, write))
+
+
+def _styled(frame: pd.DataFrame, name: str, widths: Sequence[int]) -> str:
     columns = [
-        {"selector": f"th.col{i}, td.col{i}", "props": f"width: {width}%"}
+        {"selector": f"th.col{i}, td.col{i}", "props": f"width: {100 * width / sum(widths):.0f}%"}
         for i, width in enumerate(widths)
     ]
     cells = (
@@ -49,7 +65,18 @@ def text_table(frame: pd.DataFrame, name: str, widths: Sequence[int]) -> HTML:
     styler = (
         frame.map(_unbroken).style.hide(axis="index").format(escape="html").set_table_styles(styles)
     )
-    return HTML(styler.to_html(table_uuid=name, table_attributes='class="dataframe text"'))
+    return styler.to_html(table_uuid=name, table_attributes='class="dataframe text"')
+
+
+def ended(details: pd.DataFrame, outcome: str) -> list[int]:
+    """The places of the parts that end so at the matched noise, by the table `details`."""
+    column = details["at matched noise [90 % interval]"]
+    return [place for place, text in enumerate(column) if text.endswith(f" {outcome}")]
+
+
+def settled(judged: Sequence[Judged]) -> list[int]:
+    """The places of the claims whose verdict no other network or noise could change."""
+    return [i for i, f in enumerate(judged) if f.verdict.outcome in (REPRODUCED, CONTRADICTED)]
 
 
 def _unbroken(text: str) -> str:

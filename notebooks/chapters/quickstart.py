@@ -9,7 +9,7 @@ from helpers.study.results import Results
 
 
 def trade_off(results: Results, fidelity: str = "fd_lite0") -> Figure:
-    """Utility against fidelity and against empirical epsilon, one point per cell.
+    """Utility against fidelity and against the leak at one image, one point per cell.
 
     Colour is the model, shape the level. Better is up and to the left in both panels.
     """

@@ -63,7 +63,9 @@ def means(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 def table(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """The same as text, with the number of seeds."""
     found = means(frame, metrics)
-    texts = {m: [number(value, record(m).digits) for value in found[m]] for m in metrics}
+    texts = {
+        record(m).title: [number(value, record(m).digits) for value in found[m]] for m in metrics
+    }
     index = found.index.set_levels([TITLES[m] for m in found.index.levels[0]], level=0)
     seeds = with_size(frame).groupby(["family", "factor"], observed=True)["seed"].nunique()
     shown = pd.DataFrame(texts, index=index).assign(seeds=seeds.to_numpy())
@@ -113,7 +115,7 @@ def split(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
                 row["authors' sizes, all steps"] = changes.mean() * between
                 row["authors' sizes, last step"] = changes.iloc[-1] * between
             pair = f"{TITLES[first]} − {TITLES[second]}"
-            rows[metric, pair] = {
+            rows[record(metric).title, pair] = {
                 name: number(value, digits, signed=True) for name, value in row.items()
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "models"])

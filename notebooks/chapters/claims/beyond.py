@@ -142,12 +142,13 @@ def c19(e: Evidence) -> list[Part]:
 @claim("C20", "medical", "4.3.3", "OrganAMNIST", elsewhere=LARGER)
 @all_of
 def c20(e: Evidence) -> list[Part]:
-    """By the empirical ε the VAE is private from σ = 0.1 on, the DDPM and the GAN from about 0.2.
+    """By the leak at one image the VAE is private from σ = 0.1 on, the DDPM and the GAN from about
+    0.2.
 
-    The empirical ε lies below ln 2 for the VAE on average over σ = 0.1 to 0.4, for the GAN and the
-    DDPM over 0.2 to 0.4; and for these two it lies above ln 2 at σ = 0.1.
+    The leak at one image lies below ln 2 for the VAE on average over σ = 0.1 to 0.4, for the GAN
+    and the DDPM over 0.2 to 0.4; and for these two it lies above ln 2 at σ = 0.1.
     """
-    d, metric, what = "organamnist", "epsilon_hat", "empirical ε"
+    d, metric, what = "organamnist", "epsilon_hat", "leak at one image"
     later = [e.over(d, m, NOISE[1:], metric) for m in ("gan", "ddpm")]
     first = [e.at(d, m, "0.1", metric) for m in ("gan", "ddpm")]
     vae = e.over(d, "vae", NOISE, metric)
@@ -172,10 +173,10 @@ def c21(e: Evidence) -> list[Part]:
     """Better privacy costs fidelity or utility: no free lunch. The GAN is the best compromise.
 
     A price: for each model, less leakage goes with worse images and training taken together:
-    Spearman's correlation over the five σ of the empirical ε with accuracy, less that with FID,
-    halved, is above 0 on average over the data sets. The GAN is the best compromise: averaged over
-    data sets, noise levels and the three dimensions (FID, empirical ε, accuracy) the ranks of the
-    VAE and of the DDPM are higher, hence worse, than the GAN's.
+    Spearman's correlation over the five σ of the leak at one image with accuracy, less that with
+    FID, halved, is above 0 on average over the data sets. The GAN is the best compromise: averaged
+    over data sets, noise levels and the three dimensions (FID, leak at one image, accuracy) the
+    ranks of the VAE and of the DDPM are higher, hence worse, than the GAN's.
     """
     parts = []
     for m in MODELS:
@@ -191,7 +192,7 @@ def c21(e: Evidence) -> list[Part]:
 
 
 def _over_data(e: Evidence, model: str, metric: str) -> Quantity:
-    """Per seed, the correlation of the empirical epsilon with a metric over the levels; the
+    """Per seed, the correlation of the leak at one image with a metric over the levels; the
     mean over data sets.
     """
     found = [

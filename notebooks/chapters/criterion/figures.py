@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from chapters import nfl
 from helpers.metrics.records import DIMENSIONS, direction
 from helpers.metrics.statistics import mean_interval
 from helpers.report import scores
-from helpers.report.style import COLOURS, MARKERS, TITLES, level, levels, ordered
+from helpers.report.style import COLOURS, MARKERS, TITLES, level, levels, ordered, panels
 
 from .. import criterion
 from . import FORMAL, Judged
@@ -41,30 +41,18 @@ def _axis_name(metric: str, upright: bool) -> str:
 # Pareto fronts
 
 
-def fronts(found: Mapping[str, Judged]) -> Figure:
-    """Four panels per data set: the three pairs of dimensions, and the accountant's reading.
+def fronts(name: str, judged: Judged) -> Figure:
+    """Four panels of a data set: the three pairs of dimensions, and the accountant's reading.
 
     Means over seeds with 90 % t intervals; a thin line joins a model's levels from no clipping to
     most noise, and the level stands beside a point where there is room. Pale is what another cell
     beats in all three headline metrics; the black line is the front of the panel's own two.
     """
-    figure = plt.figure(figsize=(9.4, 8.2 * max(len(found), 1)), layout="constrained")
-    plt.close(figure)
-    parts = figure.subfigures(len(found), 1, squeeze=False)[:, 0] if found else []
-    for part, (name, judged) in zip(parts, found.items(), strict=True):
-        n = len(judged.seeds)
-        title = f"{nfl.DATA_TITLES.get(name, name)}, {n} {'seed' if n == 1 else 'seeds'}"
-        part.suptitle(title + ", withdrawn" * criterion_tables.withdrawn(judged))
-        _fronts(part, judged)
-    figure.draw_without_rendering()  # only then is known how large a text is
-    for axis in figure.axes:
-        _thin_out(axis)
-    return figure
-
-
-def _fronts(part: SubFigure, judged: Judged) -> None:
     kept = criterion.front(criterion.losses(judged).mean(axis=2).T)
-    axes = part.subplots(2, 2)
+    figure, axes = panels(2, 2, size=(9.4, 8.2))
+    n = len(judged.seeds)
+    title = f"{nfl.DATA_TITLES.get(name, name)}, {n} {'seed' if n == 1 else 'seeds'}"
+    figure.suptitle(title + ", withdrawn" * criterion_tables.withdrawn(judged))
     for axis, (x, y) in zip(axes.flat, PANELS, strict=True):
         if x == FORMAL:
             _formal(axis, judged, kept)
@@ -78,7 +66,11 @@ def _fronts(part: SubFigure, judged: Judged) -> None:
     models = ordered(model for model, _ in judged.cells)
     marks = [Line2D([], [], color=COLOURS[m], marker=MARKERS[m], linestyle="") for m in models]
     names = [TITLES[m] for m in models]
-    part.legend(marks, names, loc="outside upper right", ncols=3, frameon=False)
+    figure.legend(marks, names, loc="outside upper right", ncols=3, frameon=False)
+    figure.draw_without_rendering()  # only then is known how large a text is
+    for axis in figure.axes:
+        _thin_out(axis)
+    return figure
 
 
 def _points(axis: Axes, judged: Judged, pair: tuple[str, str], kept: np.ndarray) -> None:

@@ -49,9 +49,8 @@ def scores(frame: pd.DataFrame, per_class: int, k: int = SCORE_K) -> pd.DataFram
     table = _select(frame, metric="density_spearman", per_class=per_class, setting=float(k))
     columns = {name: _texts(table, name) for name in names(frame)}
     result = pd.DataFrame(columns).reindex([name for name in HOW if name in set(table["reducer"])])
-    return result.rename_axis("reducer").assign(
-        places_new_images_by=[HOW[name] for name in result.index]
-    )
+    how = {"places new images by": [HOW[name] for name in result.index]}
+    return result.rename_axis("reducer").assign(**how)
 
 
 def paper_scores(frame: pd.DataFrame, per_class: int) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from .cells import Study
 
 PAIRS = {
     "FID (D15)": ("fid", "fid_paper"),
-    "Empirical ε (D9)": ("epsilon_hat", "epsilon_hat_paper"),
+    "Leak at one image (D9)": ("epsilon_hat", "epsilon_hat_paper"),
     "KS distance (D13)": ("ecdf_ks", "ecdf_ks_paper"),
     "Accuracy (D18)": ("accuracy", "accuracy_paper"),
 }

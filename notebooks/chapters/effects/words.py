@@ -8,7 +8,7 @@ from helpers.metrics.statistics import Interval
 from helpers.report.style import number, text
 
 _BOTH = "no cells are collected that have both"
-_METRICS = {"fid": ("FID", 1), "accuracy": ("accuracy", 3), "epsilon_hat": ("empirical ε", 1)}
+_METRICS = {"fid": ("FID", 1), "accuracy": ("accuracy", 3), "epsilon_hat": ("leak at one image", 1)}
 
 
 class Words(NamedTuple):
@@ -113,7 +113,7 @@ WORDS = {
     ),
     "D2 fid": Words("FID, `clipped` minus `sgd`", over_models(1)),
     "D2 accuracy": Words("Accuracy, `clipped` minus `sgd`", over_models(3)),
-    "D2 epsilon_hat": Words("Empirical ε, `clipped` minus `sgd`", over_models(1)),
+    "D2 epsilon_hat": Words("Leak at one image, `clipped` minus `sgd`", over_models(1)),
     "D3 leak": Words(
         'Generator moved its weights of the query\'s class, at σ = 1000, `labels="batch"`',
         lambda n: f"{n[0]} of {n[2]} victim runs, {n[1]} of {n[2]} ablated runs",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from helpers.data import datasets
 from helpers.models.families import FAMILIES
-from helpers.report.pictures import mosaic, name_rows, show
+from helpers.report.pictures import WIDTH, mosaic, name_rows, show
 from helpers.report.style import panels
 
 from . import tables
@@ -80,10 +80,12 @@ def _panel(axis: Axes, name: str, epsilons: Sequence[float]) -> None:
     axis.axhline(chance, color="0.3", linestyle=":", label="chance: ε = 0")
 
 
-def images(pixels: np.ndarray, classes: Sequence[str], title: str, *, shown: int = 12) -> Figure:
+def images(pixels: np.ndarray, classes: Sequence[str], title: str, *, shown: int = 10) -> Figure:
     """Released images uint8 [classes * n, S, S], sorted by class: a row per class."""
     rows = pixels.reshape(len(classes), -1, *pixels.shape[1:])[:, :shown]
-    figure, axes = panels(size=(0.32 * shown + 0.6, 0.32 * len(classes) + 0.5))
+    size = WIDTH, 0.64 * len(classes) + 0.3
+    figure, axes = panels(size=size)
+    figure.set_dpi(200)
     show(axes[0, 0], title, mosaic(rows))
     name_rows(axes[0, 0], list(classes), height=pixels.shape[1])
     return figure
