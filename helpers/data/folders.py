@@ -37,6 +37,7 @@ _STARTS = re.compile(
     rb"|(?P<JPEG_2000>\0\0\0\x0cjP  )",  # what has a name is an image that is not read
     re.DOTALL,
 )
+USUAL = 64  # pixels a side at most, unless more are asked for
 _READ = "read are PNG, JPEG, TIFF, GIF, BMP and WebP"
 _NAMED = 5  # of what is left out
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind
@@ -142,11 +143,14 @@ def read_any(folder: Path, *, size: int = 28, channels: int | None = None) -> Im
 
 
 def usual_side(folder: Path) -> int:
-    """The most frequent length of the shorter side of a folder's images, in pixels.
+    """The pixels a side at which to read a folder: the most frequent shorter side of its images, as
+    one that is allowed, up to `USUAL`.
 
     Raises `ValueError` as `read_any` does.
     """
-    return Counter(min(_dimensions(path)) for path in _found(folder)[0]).most_common(1)[0][0]
+    sides = Counter(min(_dimensions(path)) for path in _found(folder)[0])
+    side = min(max(sides.most_common(1)[0][0], SIZES[0]), USUAL)
+    return side - side % SIZES.step
 
 
 def _found(
