@@ -127,12 +127,13 @@ def test_images_are_read_at_the_size_of_the_public_ones(private, tmp_path):
         assert image.size == (40, 40)  # a multiple of 4
 
 
-def test_one_private_image_in_colour_does_not_change_what_is_written(private, tmp_path):
+def test_one_private_image_in_colour_does_not_change_what_is_written(private, tmp_path, capsys):
     write(private / "malign", 1, 5, colour=True)
     public = write(tmp_path / "public", 100, 9)
     assert run(private, tmp_path / "out", "--public", str(public)) == 0
     with Image.open(tmp_path / "out" / "benign" / "00001.png") as image:
         assert image.mode == "L"
+    assert f"{public} is grey, so all images are read in grey" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("epsilon", ["0", "-1", "inf", "nan"])
