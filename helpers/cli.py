@@ -43,6 +43,7 @@ You train generators, on known data or on your own folder:
   python -m helpers data                              data sets and weights: what is there
 
 DIR is a folder with one folder of images for each class; ten images of each are enough.
+--public takes one of a hundred or more images of the same kind that anyone may have, unlabelled.
 More of each: python -m helpers COMMAND --help; the book: notebooks/your_images.ipynb first.
 """
 

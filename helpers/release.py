@@ -29,11 +29,16 @@ from .data.conversion import SIZES
 from .models.presets import COMMITTED
 
 _NEAR = 0.02  # root mean square difference of pixels in [0, 1] that looks like one image twice
-_UNTOLD = 0.01  # p-value above which a release is said to tell no class from another
+_UNTOLD = 0.01  # p-value above which classes are said to differ by noise alone
+_ALIKE = 0.8  # share of all sums in common, above which the public side is said not to fit
 _NOT_TOLD = (
-    "the release tells no class from another: what it shows differs no more than by noise. The "
-    "public folder or the simulator does not fit these images, or they are too few for this "
-    "epsilon. It is spent all the same"
+    "what tells the classes of this release apart may be noise alone. The public folder or the "
+    "simulator does not fit these images, or they are too few for this epsilon. It is spent"
+)
+_NO_FIT = (
+    "to the public folder or simulator these images look much alike: {:.0%} of what the release "
+    "shows is common to all classes. So do images of another kind: look at what was written, and "
+    "give public images of the same kind. The epsilon is spent all the same"
 )
 _LEDGER = ".releases.json"  # hidden, so that it is read as no image
 _MECHANISM = (
@@ -60,13 +65,22 @@ def add(commands: Any, exit_codes: str) -> None:
     )
     command.add_argument("--delta", type=float, default=1e-3, help="default: 0.001")
     public = command.add_mutually_exclusive_group(required=True)
-    public.add_argument("--public", type=Path, help="a folder of unlabelled images anyone may have")
+    public.add_argument(
+        "--public",
+        type=Path,
+        help="a folder of 100 or more images of the same kind that anyone may have; these, some "
+        "of them warped, are what is written. What its folders are called is not read",
+    )
     public.add_argument("--simulator", help="strokes or phantoms, for grey images of 28 pixels")
     command.add_argument(
         "--per-class", type=int, required=True, metavar="N", help="synthetic images of each class"
     )
     command.add_argument("--soft-labels", action="store_true", help="write probabilities beside")
-    command.add_argument("--size", type=int, default=28, help="pixels a side; default: 28")
+    command.add_argument(
+        "--size",
+        type=int,
+        help=f"pixels a side; default: the public images', to {folders.USUAL}; of a simulator 28",
+    )
     command.add_argument("--grey", action="store_true", help="read colour images in grey")
     command.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
     command.add_argument(
@@ -107,7 +121,7 @@ def _check(asked: argparse.Namespace) -> None:
         raise ValueError(f"delta is {asked.delta}; it must lie in (0, 1), such as 0.001")
     if asked.per_class < 1:
         raise ValueError(f"--per-class is {asked.per_class}; it must be at least 1")
-    if asked.size not in SIZES:
+    if asked.size is not None and asked.size not in SIZES:
         raise ValueError(
             f"--size is {asked.size}; it must be a multiple of 4 from {SIZES[0]} to {SIZES[-1]}"
         )
@@ -184,12 +198,16 @@ def make(asked: argparse.Namespace, *, noise: Any = None, seed: int | None = Non
 
     ledger, earlier = _spent(asked)
     if asked.simulator:
-        one_shot.check_committed(asked.simulator, (1, asked.size, asked.size))
+        size = asked.size or one_shot.COMMITTED_SHAPE[1]
+        one_shot.check_committed(asked.simulator, (1, size, size))
     channels, others = 1 if asked.grey else None, None
     if asked.public:  # it says whether images are grey: one private image in colour must not
-        others = folders.read_unlabelled(asked.public, size=asked.size, channels=channels)
+        size = asked.size or folders.usual_side(asked.public)
+        others = folders.read_unlabelled(asked.public, size=size, channels=channels)
         channels = 3 if others.ndim == 4 else 1
-    pixels, labels, classes = folders.read_classes(asked.images, size=asked.size, channels=channels)
+        if channels == 1 and not asked.grey:
+            print(f"{asked.public} is grey, so all images are read in grey", file=sys.stderr)
+    pixels, labels, classes = folders.read_classes(asked.images, size=size, channels=channels)
     images, labels = sources.from_bytes(pixels), torch.from_numpy(labels)
     with host.one_thread():
         public, told = _public_side(asked, pixels, others)
@@ -202,8 +220,11 @@ def make(asked: argparse.Namespace, *, noise: Any = None, seed: int | None = Non
             noise=noise or private.system_normal,
         )
         # From here on nothing reads a private image.
-        if private.alike_p_value(sums, sigma) > _UNTOLD:
+        fit = private.fit_of(sums, sigma)
+        if fit.p_value > _UNTOLD:
             warnings.warn(_NOT_TOLD, stacklevel=2)
+        elif fit.common > _ALIKE:
+            warnings.warn(_NO_FIT.format(fit.common), stacklevel=2)
         drawn = torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
         counts, decoder = [asked.per_class] * len(classes), one_shot.Decoder()
         rows = one_shot.choose(sums, sigma, public, counts, decoder=decoder, generator=drawn)
@@ -213,7 +234,11 @@ def make(asked: argparse.Namespace, *, noise: Any = None, seed: int | None = Non
         *(one["sigma"] for one in earlier), certificate["sigma"], delta=asked.delta
     )
     if earlier:
-        certificate["with earlier releases of the same images"] = _together(earlier, together)
+        certificate["with earlier releases of the same images"] = {
+            "earlier sigmas": [one["sigma"] for one in earlier],
+            "epsilon": _epsilons(together),
+            "delta": together.delta,
+        }
     _record(ledger, earlier, sigma, asked.delta)
     chosen = sources.to_bytes(public.images[rows] / 255)
     _write(asked.out, chosen, classes, odds.numpy() if asked.soft_labels else None, certificate)
@@ -308,10 +333,7 @@ def _certificate(
         "sensitivity": {"one record added or removed": 1, "one record replaced": 2},
         "sigma": guarantee.sigma,
         "delta": guarantee.delta,
-        "epsilon": {
-            "one record added or removed": guarantee.epsilon,
-            "one record replaced": guarantee.epsilon_replaced,
-        },
+        "epsilon": _epsilons(guarantee),
         "advantage of the best attacker": guarantee.advantage,
         "unit of privacy": "one image; a person with m of them has sensitivity m",
         "composition": "each further release of the same images adds 1 / sigma^2 to this one's",
@@ -322,14 +344,10 @@ def _certificate(
     }
 
 
-def _together(earlier: list[dict[str, float]], cost: Any) -> dict[str, Any]:
+def _epsilons(cost: Any) -> dict[str, float]:
     return {
-        "earlier sigmas": [one["sigma"] for one in earlier],
-        "epsilon": {
-            "one record added or removed": cost.epsilon,
-            "one record replaced": cost.epsilon_replaced,
-        },
-        "delta": cost.delta,
+        "one record added or removed": cost.epsilon,
+        "one record replaced": cost.epsilon_replaced,
     }
 
 

@@ -1,14 +1,16 @@
 """Folders of class folders: any image file becomes the same kind of bytes, or is named."""
 
 import os
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.data import datasets, folders, places, records
+from helpers.data import datasets, folders, listed, places, records
 from helpers.data.folders import read_folder, read_image
 
 RANDOM = np.random.default_rng(0)
@@ -101,7 +103,11 @@ def test_clutter_is_left_out_and_other_files_are_said(leaves):
     (leaves / CLASSES[0] / "masks").mkdir()
     (leaves / CLASSES[1] / "labels.csv").write_text("")
     note = read_folder(leaves).note
-    assert note.endswith("Left out, being no images: 1 .csv, 1 folders.")
+    said = "a leaf (healthy)/masks (a folder), rust_/labels.csv (no image)."
+    assert note.endswith(f"Left out: {said}")
+    for number in range(6):
+        (leaves / CLASSES[1] / f"notes {number}").write_text("BMI, age")
+    assert read_folder(leaves).note.endswith("rust_/notes 2 (no image) and 3 more.")
 
 
 @pytest.mark.parametrize("suffix", ["png", "PNG", "JPG", "jpeg", "Tif", "tiff"])
@@ -110,6 +116,29 @@ def test_suffixes_may_be_of_any_case(tmp_path, suffix):
         for number in range(2):
             save(tmp_path / name / f"{number}.{suffix}", grey())
     assert len(read_folder(tmp_path).arrays["train_labels"]) == 2
+
+
+KINDS = {"PNG": "", "JPEG": " 1.2", "TIFF": ".scan", "GIF": ".txt", "BMP": ".dat", "WEBP": ".jpg"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_is_one_by_its_content_for_every_reader(tmp_path, kind):
+    """Without a suffix, with one that says nothing, or with a wrong one."""
+    for name in "ab":
+        for number in range(3):
+            save(tmp_path / name / f"ä {number}{KINDS[kind]}", grey(), format=kind)
+    (tmp_path / "a" / "README").write_text("about")
+    (tmp_path / "a" / ".hidden").write_bytes((tmp_path / "b" / f"ä 0{KINDS[kind]}").read_bytes())
+    content = read_folder(tmp_path)
+    assert len(content.arrays["train_labels"]) + len(content.arrays["test_labels"]) == 6
+    found = folders.read_any(tmp_path)
+    assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.note == "Left out: a/README (no image)." and found.note in content.note
+    assert len(folders.read_unlabelled(tmp_path)) == 6 and folders.usual_side(tmp_path) == 28
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.array_equal(folders.read_classes(tmp_path)[0], found.pixels)
+    assert len(listed.IN_FOLDERS.list(tmp_path, ("a", "b")).paths) == 6
 
 
 # Pixels
@@ -153,12 +182,16 @@ def test_transparent_images_are_laid_on_white(tmp_path):
     assert np.abs(found[14:21].astype(int) - (227, 127, 127)).max() <= 1
 
 
-@pytest.mark.parametrize("mode", ["LA", "P", "1", "CMYK"])
-def test_other_modes_are_converted(tmp_path, mode):
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("LA", "tiff"), ("P", "tiff"), ("1", "tiff"), ("CMYK", "tiff"), ("CMYK", "jpg"), ("P", "gif")],
+)
+def test_other_modes_are_converted(tmp_path, mode, suffix):
     black_and_white = Image.fromarray(np.kron(np.eye(2), np.full((14, 14), 255)).astype(np.uint8))
-    path = save(tmp_path / "a.tiff", black_and_white.convert("RGB").convert(mode))
-    found = np.asarray(read_image(path, 28).convert("L"))
-    assert np.array_equal(found, np.asarray(black_and_white))
+    image = black_and_white.convert("RGB").convert(mode)
+    path = save(tmp_path / f"a.{suffix}", image, **({"quality": 100} if suffix == "jpg" else {}))
+    found = np.asarray(read_image(path, 28).convert("L")).astype(int)
+    assert np.abs(found - np.asarray(black_and_white)).max() <= (2 if suffix == "jpg" else 0)
 
 
 def test_a_transparent_palette_colour_is_white(tmp_path):
@@ -172,6 +205,23 @@ def test_sixteen_bits_become_eight(tmp_path, suffix):
     eight = grey()
     path = save(tmp_path / f"a.{suffix}", eight.astype(np.uint16) * 257)
     assert np.array_equal(read_image(path, 28), eight)
+
+
+def test_sixteen_bits_of_colour_become_eight(tmp_path):
+    eight = RANDOM.integers(0, 256, (28, 28, 3), dtype=np.uint8)
+    rows = (eight.astype(">u2") * 257).reshape(28, -1)
+    content = b"".join(b"\0" + row.tobytes() for row in rows)
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", 28, 28, 16, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(content),
+        b"IEND": b"",
+    }
+    file = b"\x89PNG\r\n\x1a\n"  # Pillow writes none of 16 bits a colour
+    for name, part in parts.items():
+        whole = name + part
+        file += struct.pack(">I", len(part)) + whole + struct.pack(">I", zlib.crc32(whole))
+    (tmp_path / "a.png").write_bytes(file)
+    assert np.array_equal(read_image(tmp_path / "a.png", 28), eight)
 
 
 def folder_of(tmp_path, *images):
@@ -222,6 +272,32 @@ def test_a_file_that_cannot_be_read_is_named(leaves, suffix, damage, said):
         read_folder(leaves)
 
 
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"\0" * 128 + b"DICM", "it is DICOM, which is not read; write it as PNG"),
+        (b"\0\0\0\x18ftypheic", "it is HEIF, which"),
+        (b"\0\0\0\x20ftypavif", "it is AVIF, which"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "it is JPEG 2000, which"),
+    ],
+)
+@pytest.mark.parametrize("name", ["scan.png", "scan.dcm", "IM 0001"])
+def test_images_of_other_kinds_are_refused_and_not_left_out(leaves, start, said, name):
+    (leaves / CLASSES[1] / name).write_bytes(start + bytes(500))
+    for reader in (read_folder, folders.read_any, folders.read_unlabelled, folders.read_classes):
+        with pytest.raises(ValueError, match=rf"rust_/{name} cannot be read as an image: {said}"):
+            reader(leaves)
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "moving.png", "moving"])
+def test_moving_images_are_refused(leaves, name):
+    frames = [Image.new("L", (30, 30), shade) for shade in (0, 99, 200)]
+    path = leaves / CLASSES[1] / name
+    save(path, frames[0], format="GIF", save_all=True, append_images=frames[1:])
+    with pytest.raises(ValueError, match=rf"rust_/{name} cannot be .*: it has 3 frames, not a sin"):
+        folders.read_any(leaves)
+
+
 def test_pages_and_floats_are_refused(tmp_path):
     pages = [Image.fromarray(grey()) for _ in range(3)]
     path = save(tmp_path / "a.tiff", pages[0], save_all=True, append_images=pages[1:])
@@ -264,7 +340,7 @@ def test_folders_that_hold_no_classes_say_what_they_hold(tmp_path, leaves):
     ):
         read_folder(leaves, ["blight", "rust_"])
     (leaves / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"leaves/empty holds no image; read are \.png, \.jpg"):
+    with pytest.raises(ValueError, match=r"leaves/empty holds no image; read are PNG, JPEG"):
         read_folder(leaves)
 
 

@@ -153,3 +153,13 @@ def test_a_cell_of_the_study_is_trained_attacked_and_measured(tmp_path, monkeypa
     assert metrics["epsilon_1e-3"] == pytest.approx(2.99, abs=0.02)
     assert metrics["noised_parameters"] == 10 * DIMENSION
     assert {"accuracy", "epsilon_hat", "mia_loss_auc", "fd_lite0"} <= metrics.keys()
+
+
+def test_an_encoder_sees_larger_images_averaged_and_others_as_they_are():
+    images = torch.rand(6, 3, 64, 64, generator=stream(0, "images"))
+    encoder = one_shot.Encoder(3).eval()
+    averaged = images.view(6, 3, 32, 2, 32, 2).mean((3, 5))
+    assert torch.allclose(encoder(images), encoder(averaged), atol=1e-6)
+    for size in (28, 32):
+        small = images[:, :, :size, :size]
+        assert one_shot.shrunk(small) is small

@@ -13,7 +13,10 @@ from helpers.models import one_shot
 from helpers.training import encoder as encoders
 from helpers.training import release
 
-pytestmark = pytest.mark.filterwarnings("ignore:the release tells no class")  # of random pixels
+pytestmark = [  # random pixels have no classes
+    pytest.mark.filterwarnings("ignore:what tells the classes"),
+    pytest.mark.filterwarnings("ignore:to the public folder or simulator"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -117,12 +120,20 @@ def test_a_folder_of_unlabelled_images_is_a_public_side(private, tmp_path):
     assert "licence" in certificate["public"]["images shown"]
 
 
-def test_one_private_image_in_colour_does_not_change_what_is_written(private, tmp_path):
+def test_images_are_read_at_the_size_of_the_public_ones(private, tmp_path):
+    public = write(tmp_path / "public", 100, 9, size=42)
+    assert run(private, tmp_path / "out", "--public", str(public)) == 0
+    with Image.open(tmp_path / "out" / "benign" / "00001.png") as image:
+        assert image.size == (40, 40)  # a multiple of 4
+
+
+def test_one_private_image_in_colour_does_not_change_what_is_written(private, tmp_path, capsys):
     write(private / "malign", 1, 5, colour=True)
     public = write(tmp_path / "public", 100, 9)
     assert run(private, tmp_path / "out", "--public", str(public)) == 0
     with Image.open(tmp_path / "out" / "benign" / "00001.png") as image:
         assert image.mode == "L"
+    assert f"{public} is grey, so all images are read in grey" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("epsilon", ["0", "-1", "inf", "nan"])
@@ -289,24 +300,50 @@ def test_a_release_that_tells_no_class_from_another_says_so():
     counts = torch.linspace(5, 15, 10, dtype=torch.float64)
     for shared in (0.0, 1.0):
         p = [
-            release.alike_p_value(
+            release.fit_of(
                 shared * torch.outer(counts, common)
                 + 1.037 * torch.randn(10, 32, generator=drawn, dtype=torch.float64),
                 1.037,
-            )
+            ).p_value
             for _ in range(200)
         ]
         assert np.mean(np.array(p) < 0.01) < 0.03 and 0.4 < np.mean(p) < 0.85
     apart = 10 * torch.nn.functional.normalize(torch.randn(10, 32, generator=drawn), dim=1)
     noise = torch.randn(10, 32, generator=drawn, dtype=torch.float64)
-    assert release.alike_p_value(apart.double() + 1.037 * noise, 1.037) < 1e-6
+    fit = release.fit_of(apart.double() + 1.037 * noise, 1.037)
+    assert fit.p_value < 1e-6 and fit.common < 0.3  # of orthogonal classes 1 / 10
 
 
-@pytest.mark.filterwarnings("default:the release tells no class")
+def test_the_common_share_is_that_of_the_records_whatever_the_noise_and_their_number():
+    drawn = torch.Generator().manual_seed(0)
+    common = torch.nn.functional.normalize(torch.randn(32, generator=drawn), dim=0).double()
+    own = torch.linalg.qr(torch.randn(32, 10, generator=drawn, dtype=torch.float64))[0].T
+    own = torch.nn.functional.normalize(own - torch.outer(own @ common, common), dim=1)
+    for counts in (torch.full((10, 1), 10.0), torch.linspace(5, 40, 10).view(10, 1)):
+        for share in (0.5, 0.95):  # of each record's square
+            sums = counts * (share**0.5 * common + (1 - share) ** 0.5 * own)
+            found = []
+            for _ in range(50):
+                noise = torch.randn(10, 32, generator=drawn, dtype=torch.float64)
+                found.append(release.fit_of(sums + 0.406 * noise, 0.406).common)
+            exact = release.fit_of(sums, 0.0)
+            assert exact.p_value == 0 and share <= exact.common < share + 0.1
+            assert np.mean(found) == pytest.approx(exact.common, abs=0.02)
+
+
+@pytest.mark.filterwarnings("default:what tells the classes")
 def test_a_public_side_that_does_not_fit_is_warned_of(private, tmp_path, monkeypatch):
-    for sums, warned in ((torch.ones(2, 32), True), (20 * torch.eye(2, 32), False)):
+    alike = torch.full((2, 32), 20.0)
+    alike[0, 0] = 0  # two classes that a little tells apart
+    cases = {
+        "may be noise alone": torch.ones(2, 32),
+        "look much alike": alike,
+        "": 20 * torch.eye(2, 32),
+    }
+    for number, (said, sums) in enumerate(cases.items()):
         monkeypatch.setattr(release, "noisy_sums", lambda *_, s=sums, **__: s.double())
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            assert run(private, tmp_path / str(warned), *SIMULATOR, "--again") == 0
-        assert any("tells no class" in str(w.message) for w in caught) == warned
+            assert run(private, tmp_path / str(number), *SIMULATOR, "--again") == 0
+        told = [str(w.message) for w in caught if "epsilon" in str(w.message)]
+        assert len(told) == bool(said) and all(said in one for one in told)

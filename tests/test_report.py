@@ -292,30 +292,28 @@ def test_unlabelled_folders_grey_beside_colour(given, tmp_path, capsys, monkeypa
     assert run(given, tmp_path / "report.html", synthetic=flat) == 0
     page = (tmp_path / "report.html").read_text()
     assert "colour, 40 x 40 pixels" in page and "Not measured: not all folders" in page
-    assert "1 without suffix" in page
+    assert "synthetic images: Left out: notes (no image)." in page
 
 
 # Folders
 
 
-def test_frames_splits_and_stray_images_are_refused_or_said(tmp_path):
+def test_splits_and_stray_images_are_refused_or_said(tmp_path):
     for name in ("train", "test"):
         (tmp_path / "split" / name / "a").mkdir(parents=True)
     with pytest.raises(ValueError, match="which are no classes: give one of them"):
         folders.read_any(tmp_path / "split")
-    frames = [Image.new("L", (30, 30), shade) for shade in (0, 99, 200)]
-    frames[0].save(tmp_path / "moving.png", format="GIF", save_all=True, append_images=frames[1:])
-    with pytest.raises(ValueError, match=r"moving\.png cannot be read as an image: it has 3 frame"):
-        folders.read_image(tmp_path / "moving.png", 28)
     for name in ("a", "b"):
         (tmp_path / "c" / name).mkdir(parents=True)
-        frames[1].save(tmp_path / "c" / name / "x.png")
-    frames[2].save(tmp_path / "c" / "stray.png")
-    assert folders.read_any(tmp_path / "c").note.endswith("1 images beside the class folders.")
+        Image.new("L", (30, 30), 99).save(tmp_path / "c" / name / "x.png")
+    Image.new("L", (30, 30), 200).save(tmp_path / "c" / "stray.png")
+    assert (
+        folders.read_any(tmp_path / "c").note == "Left out: stray.png (beside the class folders)."
+    )
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         folders.read_classes(tmp_path / "c")
-    assert "images beside the class folders" in str(said[0].message)
+    assert "stray.png (beside the class folders)" in str(said[0].message)
 
 
 def test_a_folder_too_high_says_what_lies_below(tmp_path):

@@ -1,12 +1,17 @@
 """Folders of class folders with image files, read into checked NumPy arrays.
 
-`<folder>/<class>/*.png`, or `<folder>/train/<class>/` and `<folder>/test/<class>/`. Whatever their
-size, images become square: the largest square in the middle is cut out, then resized to `size` by
-Lanczos (Pillow's, which widens its window when it shrinks); an image of that size stays as it is.
-Before that, each image is turned as its EXIF says, laid on white where it is transparent, brought
-from palette, CMYK and the like to RGB, and from 16 bits to 8 (0 to 65,535 is 0 to 255).
+`<folder>/<class>/*.png`, or `<folder>/train/<class>/` and `<folder>/test/<class>/`. An image is
+what is named as one or starts as one does, whatever its name: it is read, or refused with its path.
+What else is there is left out and said; hidden files are not.
+
+Whatever their size, images become square: the largest square in the middle is cut out, then resized
+to `size` by Lanczos (Pillow's, which widens its window when it shrinks); an image of that size
+stays as it is. Before that, each image is turned as its EXIF says, laid on white where it is
+transparent, brought from palette, CMYK and the like to RGB, and from 16 bits to 8 (0 to 65,535 is 0
+to 255).
 """
 
+import re
 import struct
 import unicodedata
 import warnings
@@ -24,7 +29,17 @@ from tqdm import tqdm
 from . import files
 from .conversion import SIZES, SPLITS, Content, convert
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp", ".webp")
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP", "WEBP")  # that are read, as Pillow calls them
+_STARTS = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|II[*+]\0|MM\0[*+]|GIF8[79]a|BM.{4}\0{4}|RIFF.{4}WEBP"
+    rb"|(?P<DICOM>.{128}DICM)|(?P<HEIF>.{4}ftyp(?:hei|hev|mif))|(?P<AVIF>.{4}ftypavi)"
+    rb"|(?P<JPEG_2000>\0\0\0\x0cjP  )",  # what has a name is an image that is not read
+    re.DOTALL,
+)
+USUAL = 64  # pixels a side at most, unless more are asked for
+_READ = "read are PNG, JPEG, TIFF, GIF, BMP and WebP"
+_NAMED = 5  # of what is left out
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind
 # What Pillow raises for a file that is cut off, damaged or none of its own.
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
@@ -52,8 +67,8 @@ def read_folder(
     `classes` names the class folders in the order of their numbers and leaves out others; without
     it all of them, by name. `channels` is 1 or 3; without it images are colour if the channels of
     any image differ, else grey. Colour becomes grey by Rec. 601 luma. Without folders `train` and
-    `test`, a fifth of each class becomes the test split, by a hash of the file names. Hidden files
-    are left out; other files that are no images too, which the note says.
+    `test`, a fifth of each class becomes the test split, by a hash of the file names. The note says
+    what is left out.
 
     Raises `ValueError` naming the file that cannot be read as an image, or what is wrong with the
     folder.
@@ -63,7 +78,7 @@ def read_folder(
         raise ValueError(f"size is {size!r}; it must be {allowed}")
     splits = _splits(folder)
     names = tuple(classes or (_name(path) for path in _inside(splits[0])))
-    arrays, keys, ignored, colour = {}, [], Counter(), channels == 3
+    arrays, keys, ignored, colour = {}, [], [], channels == 3
     for split, place in zip(SPLITS, splits, strict=False):
         paths, labels = listed(place, names, ignored)
         images = [read_image(path, size) for path in paths]
@@ -81,9 +96,9 @@ def read_folder(
     return Content(content.arrays, names, note)
 
 
-def _left_out(ignored: Counter[str]) -> str:
-    others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(ignored.items()))
-    return f"Left out, being no images: {others}." if others else ""
+def _left_out(ignored: Sequence[str]) -> str:
+    more = f" and {len(ignored) - _NAMED} more" if len(ignored) > _NAMED else ""
+    return f"Left out: {', '.join(ignored[:_NAMED])}{more}." if ignored else ""
 
 
 def read_classes(
@@ -111,7 +126,7 @@ def read_unlabelled(folder: Path, *, size: int = 28, channels: int | None = None
 
     Raises `ValueError` if there is none, or one cannot be read.
     """
-    return _pixels(_anywhere(folder, Counter()), size, channels)
+    return _pixels(_anywhere(folder, []), size, channels)
 
 
 def read_any(folder: Path, *, size: int = 28, channels: int | None = None) -> Images:
@@ -128,18 +143,21 @@ def read_any(folder: Path, *, size: int = 28, channels: int | None = None) -> Im
 
 
 def usual_side(folder: Path) -> int:
-    """The most frequent length of the shorter side of a folder's images, in pixels.
+    """The pixels a side at which to read a folder: the most frequent shorter side of its images, as
+    one that is allowed, up to `USUAL`.
 
     Raises `ValueError` as `read_any` does.
     """
-    return Counter(min(_dimensions(path)) for path in _found(folder)[0]).most_common(1)[0][0]
+    sides = Counter(min(_dimensions(path)) for path in _found(folder)[0])
+    side = min(max(sides.most_common(1)[0][0], SIZES[0]), USUAL)
+    return side - side % SIZES.step
 
 
 def _found(
     folder: Path,
-) -> tuple[list[Path], np.ndarray | None, tuple[str, ...], Counter[str]]:
+) -> tuple[list[Path], np.ndarray | None, tuple[str, ...], list[str]]:
     """The image files, their class numbers and the classes' names; what is left out."""
-    ignored: Counter[str] = Counter()
+    ignored: list[str] = []
     classes = tuple(_name(path) for path in _inside(folder))
     if _splits(folder) != [folder]:
         raise ValueError(
@@ -148,13 +166,13 @@ def _found(
         )
     if len(classes) < 2:
         return _anywhere(folder, ignored), None, (), ignored
-    loose = [path for path in folder.iterdir() if path.is_file() and _is_image(path)]
-    ignored.update({"images beside the class folders": len(loose)} if loose else {})
+    loose = sorted(_name(path) for path in folder.iterdir() if _is_image(path))
+    ignored += [f"{name} (beside the class folders)" for name in loose]
     paths, labels = listed(folder, classes, ignored)
     return paths, np.array(labels), classes, ignored
 
 
-def _anywhere(folder: Path, ignored: Counter[str]) -> list[Path]:
+def _anywhere(folder: Path, ignored: list[str]) -> list[Path]:
     paths = []
     for path in sorted(folder.rglob("*"), key=lambda path: path.as_posix()):
         inside = path.relative_to(folder)
@@ -163,14 +181,22 @@ def _anywhere(folder: Path, ignored: Counter[str]) -> list[Path]:
         if _is_image(path):
             paths.append(path)
         else:
-            ignored[path.suffix.lower() or "without suffix"] += 1
+            ignored.append(f"{_name_in(folder, path)} (no image)")
     if not paths:
-        raise ValueError(f"{folder} holds no image; read are {', '.join(SUFFIXES)}")
+        raise ValueError(f"{folder} holds no image; {_READ}. {_left_out(ignored)}".rstrip(". "))
     return paths
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not _is_clutter(path)
+    """Whether a file is to be read: by its name or, failing that, by how it starts."""
+    if _is_clutter(path) or not path.is_file():
+        return False
+    return path.suffix.lower() in SUFFIXES or _start(path) is not None
+
+
+def _start(path: Path) -> re.Match[bytes] | None:
+    with path.open("rb") as file:
+        return _STARTS.match(file.read(132))
 
 
 def _name_in(folder: Path, path: Path) -> str:
@@ -203,18 +229,28 @@ def read_image(path: Path, size: int) -> Image.Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The image file, open; whatever goes wrong with it is a `ValueError` that names it."""
+    Image.init()  # else Pillow knows no formats by name
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images, and of metadata nobody uses
-            with Image.open(path) as opened:
+            with Image.open(path, formats=_FORMATS) as opened:
                 yield opened
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        reason = "no image of a known kind" if isinstance(error, UnidentifiedImageError) else error
-        if files.is_web_page(path):
-            reason = f"it is {files.WEB_PAGE}"
         raise ValueError(
-            f"{path} cannot be read as an image: {reason}. Replace or remove it"
+            f"{path} cannot be read as an image: {_reason(path, error)}. Replace or remove it"
         ) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """What is wrong with an image file, in a few words."""
+    if not isinstance(error, UnidentifiedImageError):
+        return str(error)
+    if files.is_web_page(path):
+        return f"it is {files.WEB_PAGE}"
+    start = _start(path)
+    if start and start.lastgroup:
+        return f"it is {start.lastgroup.replace('_', ' ')}, which is not read; write it as PNG"
+    return f"no image of a known kind; {_READ}"
 
 
 def _dimensions(path: Path) -> tuple[int, int]:
@@ -260,11 +296,11 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def listed(
-    folder: Path, classes: Sequence[str], ignored: Counter[str]
+    folder: Path, classes: Sequence[str], ignored: list[str]
 ) -> tuple[list[Path], list[int]]:
     """The image files of the class folders, sorted by class and name, and their class numbers.
 
-    Counts what else is there in `ignored`.
+    Adds to `ignored` what else is there.
     """
     there = {_name(path): path for path in _inside(folder)}
     absent = [name for name in classes if name not in there]
@@ -273,27 +309,20 @@ def listed(
         raise ValueError(f"{folder} {wanted}; there are: {', '.join(there) or 'none'}")
     paths, labels = [], []
     for label, name in enumerate(classes):
-        images = list(_images(there[name], ignored))
+        images = []
+        for path in sorted(there[name].iterdir(), key=_name):
+            if _is_image(path):
+                images.append(path)
+            elif not _is_clutter(path):
+                kind = "a folder" if path.is_dir() else "no image"
+                ignored.append(f"{name}/{_name(path)} ({kind})")
         if not images:
             inner = [_name(path) for path in _inside(there[name])]
             deeper = f", but the folders {', '.join(inner[:3])}: give one of a level below"
-            raise ValueError(
-                f"{there[name]} holds no image; read are {', '.join(SUFFIXES)}"
-                f"{deeper if inner else ''}"
-            )
+            raise ValueError(f"{there[name]} holds no image; {_READ}{deeper if inner else ''}")
         paths += images
         labels += [label] * len(images)
     return paths, labels
-
-
-def _images(folder: Path, ignored: Counter[str]) -> Iterator[Path]:
-    for path in sorted(folder.iterdir(), key=_name):
-        if _is_clutter(path):
-            continue
-        if path.is_dir() or path.suffix.lower() not in SUFFIXES:
-            ignored["folders" if path.is_dir() else path.suffix.lower() or "without suffix"] += 1
-        else:
-            yield path
 
 
 def _name(path: Path) -> str:

@@ -11,7 +11,6 @@ import csv
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -156,7 +155,7 @@ def _in_folders(folder: Path, names: Sequence[str]) -> Listing:
     """Class folders of images of which it is not known which belong together."""
     from . import folders
 
-    paths, labels = folders.listed(folder, names, Counter())
+    paths, labels = folders.listed(folder, names, [])
     groups = [path.relative_to(folder).as_posix() for path in paths]
     note = "Which images are of one subject is not known, so one may be on both sides."
     return Listing(paths, np.array(labels), groups, note)

@@ -30,12 +30,13 @@ SIGMAS = (0.406, 1.037, 2.575)  # of one release at epsilon 10, 3 and 1 and delt
 DIMENSION = 32
 LIBRARY = (3000, 10)  # classes and images of each that a simulator's library has
 COMMITTED_SHAPE = (1, 28, 28)
+LARGEST = 32  # pixels a side that an encoder sees
 GRID = 2.0**-32  # of what is computed from private images, so that sums are exact
 _VERSION = 1  # raise when a library changes
 
 
 class Encoder(nn.Module):
-    """Images [n, C, S, S] in [0, 1] to unit vectors [n, 32]; S is a multiple of 4, at least 28."""
+    """Images [n, C, S, S] in [0, 1] to unit vectors [n, 32]; S is at least 28."""
 
     def __init__(self, channels: int, width: int = 32, groups: int = 8):
         super().__init__()
@@ -58,7 +59,7 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit vectors [n, 32], in the precision of the weights."""
-        return F.normalize(self.body(2 * images - 1), dim=1)
+        return F.normalize(self.body(2 * shrunk(images) - 1), dim=1)
 
     def scale(self, sigma: float) -> float:
         """What <phi, S> is multiplied by to be the log-odds of a class at a noise of `sigma`."""
@@ -84,6 +85,11 @@ class Encoder(nn.Module):
         exact = exact.double().eval()
         units = torch.cat([exact(part.double().to(device)) for part in images.split(500)])
         return torch.trunc(units * (1 - 1e-12) / GRID) * GRID
+
+
+def shrunk(images: Tensor) -> Tensor:
+    """Images [n, C, S, S], averaged to `LARGEST` pixels a side if they are larger."""
+    return F.adaptive_avg_pool2d(images, LARGEST) if images.shape[-1] > LARGEST else images
 
 
 class Public(NamedTuple):

@@ -19,7 +19,6 @@ import numpy as np
 from ..data import files, folders
 from ..data.conversion import SIZES
 
-_LARGEST = 64  # pixels a side, unless --size says more
 _SEED = 0
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pillow")
 
@@ -49,7 +48,9 @@ def add(commands: Any, exit_codes: str) -> None:
     )
     command.add_argument("--out", type=Path, required=True, help="the page, an .html not there yet")
     command.add_argument(
-        "--size", type=int, help=f"pixels a side; default: the synthetic images', to {_LARGEST}"
+        "--size",
+        type=int,
+        help=f"pixels a side; default: the synthetic images', to {folders.USUAL}",
     )
     command.add_argument("--json", action="store_true", help="print the numbers as JSON too")
     command.set_defaults(run=report, parser=command)
@@ -108,7 +109,7 @@ def _report(asked: argparse.Namespace) -> None:
     from ..study import host
     from . import judging, page, verdicts  # what can be refused without PyTorch is
 
-    size = asked.size or _usual_size(asked.synthetic)
+    size = asked.size or folders.usual_side(asked.synthetic)
     found = {}
     for name, folder in _folders(asked).items():
         if folder:
@@ -151,12 +152,6 @@ _NAMES = {"private": "private", "synthetic": "synthetic", "holdout": "hold-out",
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _usual_size(folder: Path) -> int:
-    """The usual side of a folder's images, as one that is allowed, up to `_LARGEST`."""
-    side = min(max(folders.usual_side(folder), SIZES[0]), _LARGEST)
-    return side - side % SIZES.step
 
 
 def _of_one_kind(pixels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -204,15 +199,17 @@ def _promise(synthetic: Path) -> str:
     try:
         told = json.loads(path.read_text())
         epsilon, delta = told["epsilon"], told["delta"]
+        shown = told.get("public", {}).get("images shown", "")
         added, replaced = (
             float(epsilon[f"one record {how}"]) for how in ("added or removed", "replaced")
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a release's certificate ({error}); remove it") from error
     return (
         f"ε = {added:.3g} at δ = {delta:g} for one image added or removed, {replaced:.3g} for one "
         "replaced, against any attack. This page cannot check that; it holds if the images were "
         "made as the certificate says, and no longer once this page is handed out."
+        + (f" The images shown: {shown}." if shown else "")
     )
 
 

@@ -48,7 +48,9 @@ def answers(judged: Judged, classes: tuple[str, ...]) -> list[Answer]:
 
 def _looks(judged: Judged) -> Answer:
     question, looks = "Do they look right?", judged.looks
-    missing = ["FID: below 2,048 images of each set it tells the number of images. KID does not."]
+    missing = [
+        "FID: below 2,048 images of each set it follows their number. The kernel distance does not."
+    ]
     if "hold-out" not in judged.counts:
         missing.append(
             "Looks of images that nobody trained on: without a hold-out the reference is half of "
@@ -68,8 +70,8 @@ def _looks(judged: Judged) -> Answer:
             f"{1000 * distance.kid:.1f}",
             f"{1000 * distance.low:.1f} to {1000 * distance.high:.1f}",
             f"{1000 * looks.real_distance.kid:.1f}",
-            "0 if both come from one source; a chance of "
-            f"{distance.p_value:.3f} to be as large by luck alone",
+            "about 0 if both come from one source; as large by luck alone with a chance of "
+            f"{distance.p_value:.3f}",
         ),
         *(_share(name, getattr(among, name), getattr(real, name), looks.count) for name in _SHARES),
     ]
@@ -78,7 +80,10 @@ def _looks(judged: Judged) -> Answer:
         "is what other real images score in their place."
     ]
     verdict, tone, first = _looks_verdict(judged)
-    number = f"{among.precision:.0%} lie among real images, of real ones {real.precision:.0%}"
+    number = (
+        f"{among.precision:.0%} of them lie among the real images; of other real images "
+        f"{real.precision:.0%} do"
+    )
     return Answer(question, verdict, tone, number, [first, *said], rows, missing)
 
 
@@ -147,8 +152,9 @@ def _use(judged: Judged, classes: tuple[str, ...]) -> Answer:
     ]
     verdict, tone, said = _use_verdict(use)
     number = (
-        f"{use.synthetic.mean:.0%} right ({_percents(use.synthetic)}); private images teach "
-        f"{use.private.mean:.0%}, guessing {use.chance:.0%}"
+        f"A network taught by them tells {use.synthetic.mean:.0%} of real images right "
+        f"({_percents(use.synthetic)}); taught by the private images {use.private.mean:.0%}, "
+        f"guessing {use.chance:.0%}"
     )
     return Answer(question, verdict, tone, number, [said], rows, missing)
 
@@ -212,7 +218,7 @@ def _privacy(judged: Judged, classes: tuple[str, ...]) -> Answer:
     number = f"{exact} exact copies among {count}"
     if judged.attacks and not unlike:
         proved, most = (max(getattr(a, n) for a in judged.attacks.values()) for n in _PROVED)
-        number += f"; proved ε {proved:.2f}, of at most {most:.2f} that could be proved here"
+        number += f"; an attack proved ε = {proved:.2f}, where {most:.2f} is the most it could"
     accusations = _accusations(judged, classes, unlike)
     if accusations:
         verdict, tone = "Private images", "bad"
@@ -232,14 +238,14 @@ _PROVED = ("epsilon", "ceiling")
 
 
 def _copies_row(name: str, found: Copies, other: str) -> Row:
-    can = f"{found.noticed} or more would be told" if found.noticed else "no number would be told"
+    can = f"from {found.noticed} on it accuses" if found.noticed else "it can accuse of none"
     return Row(
         f"Near copies ({_PLACES[name]})",
         f"{found.near} of {found.count}",
         f"{found.low:.1%} to {found.high:.1%}",
         f"{1 / (found.others + 1):.1%}",
         f"lie nearer to one private image, for the distance to others, than any of {found.others} "
-        f"{other} images does; a chance of {found.p_value:.2g}; {can}",
+        f"{other} images does; as many by luck alone with a chance of {found.p_value:.2g}; {can}",
     )
 
 
@@ -292,9 +298,11 @@ def remarks(judged: Judged, notes: dict[str, str], classes: tuple[str, ...]) -> 
             f"{judged.repeated['hold-out']} hold-out images are private ones; they were left out."
         )
     if judged.public:
+        shown = judged.public["synthetic"] or "None"
         said.append(
-            f"{judged.public['synthetic']} of the synthetic images are public ones to the bit: "
-            "their licence and the privacy of those they show are covered by no guarantee."
+            f"{shown} of the synthetic images are public ones to the bit; altered ones were not "
+            "looked for. Their licence and the privacy of those they show are covered by no "
+            "guarantee."
         )
     if judged.public.get("private"):
         said.append(f"{judged.public['private']} private images lie in the public folder as well.")

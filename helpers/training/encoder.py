@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ..data import files, places, simulators
 from ..models.interface import Shape
-from ..models.one_shot import DIMENSION, SIGMAS, Encoder, Public, from_arrays, to_arrays
+from ..models.one_shot import DIMENSION, SIGMAS, Encoder, Public, from_arrays, shrunk, to_arrays
 from ..randomness import generator as stream
 
 SHOTS = 10  # the release's sums are of about so many images
@@ -78,7 +78,7 @@ def train_on_simulator(
 
 def train_on_images(images: Tensor, *, seed: int = 0, episodes: Episodes = FOLDER) -> Encoder:
     """An encoder from unlabelled public images, uint8 [N, C, S, S]; deterministic as above."""
-    images, near, drawn = images.float() / 255, None, stream(seed, "encoder/episodes")
+    images, near, drawn = shrunk(images.float() / 255), None, stream(seed, "encoder/episodes")
     count, seen = len(images), episodes.shot + episodes.query
 
     def episode(step: int, encoder: Encoder) -> Tensor:
@@ -165,7 +165,8 @@ def of_folder(images: Tensor, *, seed: int = 0) -> Public:
             "add some, or take a simulator"
         )
     digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
-    key = files.content_hash(VERSION, digest, list(images.shape), FOLDER, seed)
+    seen = [len(images), *shrunk(images[:1].float()).shape[1:]]
+    key = files.content_hash(VERSION, digest, seen, FOLDER, seed)
     path = places.root() / "runs" / "public" / f"folder-{key}.npz"
     arrays = files.memo(
         path, lambda: to_arrays(train_on_images(images, seed=seed, episodes=FOLDER))

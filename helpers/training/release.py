@@ -98,19 +98,30 @@ def noisy_sums(
     return torch.round(noisy / GRID) * GRID
 
 
-def alike_p_value(sums: Tensor, sigma: float) -> float:
-    """The chance that noise alone makes the classes' sums differ as they do; 0 without noise.
+class Fit(NamedTuple):
+    """How well a public side tells the classes of a release."""
 
-    Of the release [classes, d] alone, so at no further cost. What all sums have in common, however
-    many records each is of, is projected out; of noise the squares of the rest, in units of sigma,
-    are chi-squared with classes (d - 1) degrees of freedom, or less. A large value says that the
-    release tells no class from another: a public side that does not fit, or too much noise.
+    p_value: float  # the chance that noise alone makes the classes' sums differ as they do
+    common: float  # share of their squares that all classes have in common: of one direction, 1
+
+
+def fit_of(sums: Tensor, sigma: float) -> Fit:
+    """Whether the release [classes, d] tells classes apart: of it alone, so at no further cost.
+
+    What all sums have in common, however many records each is of, is projected out; of noise the
+    squares of the rest, in units of sigma, are chi-squared with classes (d - 1) degrees of freedom,
+    or less. A large p-value says that the release tells no class from another: too few records, or
+    too much noise. A common share near 1 says that to this encoder all records look much alike,
+    which is how images of another kind than the public ones look; the noise's part is taken off.
     """
-    if sigma == 0:
-        return 0.0
+    classes, d = sums.shape
     common = torch.nn.functional.normalize(sums.sum(0), dim=0)
-    rest = sums - torch.outer(sums @ common, common)
-    return float(chdtrc(len(sums) * (sums.shape[1] - 1), rest.square().sum().item() / sigma**2))
+    rest = (sums - torch.outer(sums @ common, common)).square().sum().item()
+    noise = classes * sigma**2
+    signal = sums.square().sum().item() - d * noise
+    share = 1 - (rest - (d - 1) * noise) / signal if signal > 0 else 1.0
+    p_value = float(chdtrc(classes * (d - 1), rest / sigma**2)) if sigma else 0.0
+    return Fit(p_value, min(max(share, 0.0), 1.0))
 
 
 def system_normal(shape: tuple[int, ...]) -> Tensor:
