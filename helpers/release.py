@@ -205,12 +205,12 @@ def make(asked: argparse.Namespace, *, noise: Any = None, seed: int | None = Non
         size = asked.size or folders.usual_side(asked.public)
         others = folders.read_unlabelled(asked.public, size=size, channels=channels)
         channels = 3 if others.ndim == 4 else 1
-        if channels == 1 and not asked.grey:
-            print(f"{asked.public} is grey, so all images are read in grey", file=sys.stderr)
     pixels, labels, classes = folders.read_classes(asked.images, size=size, channels=channels)
     images, labels = sources.from_bytes(pixels), torch.from_numpy(labels)
     with host.one_thread():
         public, told = _public_side(asked, pixels, others)
+        if asked.public and channels == 1 and not asked.grey:
+            print(f"{asked.public} is grey, so all images are read in grey", file=sys.stderr)
         sigma = private.noise_multiplier_for(asked.epsilon, delta=asked.delta)
         sums = private.noisy_sums(
             public.encoder.embed_exactly(images),

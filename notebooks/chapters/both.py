@@ -97,16 +97,18 @@ def _of_trilemma(frame: pd.DataFrame) -> Found:
 def _apart(first: pd.Series, second: pd.Series) -> bool:
     """Whether two kinds differ, seed by seed, by more than a 90 % interval."""
     interval = mean_interval(list((first - second).dropna()))
-    return interval.n > 1 and (interval.low > 0 or interval.high < 0)
+    return interval.low > 0 or interval.high < 0
 
 
 def best(of: Found, criterion: Criterion) -> tuple[str, ...]:
     """The kind with the best mean in a criterion, and all that are not apart from it; empty where
-    one is not collected."""
+    one is not collected. Of one seed it is the best value alone, with a question mark."""
     there = {kind: of(kind, criterion) for kind in KINDS}
     if not all(map(len, there.values())):
         return ()
     first = max(there, key=lambda kind: criterion.better * there[kind].mean())
+    if min(map(len, there.values())) == 1:
+        return (f"{first}?",)
     others = (kind for kind in there if kind != first)
     return (first, *(kind for kind in others if not _apart(there[first], there[kind])))
 
@@ -123,11 +125,12 @@ def winners(found: Mapping[str, Found]) -> pd.DataFrame:
 
 
 def figure(found: Mapping[str, Found]) -> Figure:
-    """`winners` as a picture: the colour of the one kind that is best, grey where it is a tie."""
+    """`winners` as a picture: the colour of the one kind that is best, pale where one seed says so
+    and grey where several do not tell."""
     table = winners(found)
     drawn, axes = panels(size=(1.55 * table.shape[1] + 2.4, 0.44 * len(table) + 1.5))
     colours = {kind: FAMILIES[first].colour for kind, (first, _) in KINDS.items()}
-    shades = [[to_rgba(colours.get(c, "0.75"), 0.55) for c in row] for row in table.to_numpy()]
+    shades = [[_shade(kinds, colours) for kinds in row] for row in table.to_numpy()]
     axis = axes[0, 0]
     axis.imshow(np.array(shades), aspect="auto")
     for (row, column), words in np.ndenumerate(table.to_numpy()):
@@ -139,6 +142,10 @@ def figure(found: Mapping[str, Found]) -> Figure:
     axis.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axis.grid(visible=False)
     return drawn
+
+
+def _shade(words: str, colours: Mapping[str, str]) -> tuple[float, ...]:
+    return to_rgba(colours.get(words.rstrip("?"), "0.75"), 0.25 if words.endswith("?") else 0.55)
 
 
 def numbers(found: Mapping[str, Found]) -> pd.DataFrame:
@@ -155,9 +162,9 @@ def numbers(found: Mapping[str, Found]) -> pd.DataFrame:
 
 
 def counted(found: Mapping[str, Found]) -> dict[str, int]:
-    """In how many of the decided cells a kind is best alone, and in how many none is, by name."""
+    """In how many of the cells of several seeds a kind is best alone, and in how many none is."""
     cells = [best(of, criterion) for of in found.values() for criterion in CRITERIA]
-    decided = [kinds for kinds in cells if kinds]
+    decided = [kinds for kinds in cells if kinds and not kinds[0].endswith("?")]
     alone = {f"both_{kind.lower()}": decided.count((kind,)) for kind in KINDS}
     tied = len(decided) - sum(alone.values())
     return alone | {"both_cells": len(decided), "both_tied": tied}
