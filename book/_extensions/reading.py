@@ -37,6 +37,7 @@ def lead_with_a_figure(_app: Sphinx, doctree: nodes.document) -> None:
         if "tag_lead" not in cell["classes"]:
             continue
         [figure] = cell.findall(nodes.figure)
+        figure["classes"].append("lead")
         figure.parent.remove(figure)
         [first, *_] = doctree.findall(nodes.paragraph)
         first.parent.insert(first.parent.index(first) + 1, figure)
