@@ -198,7 +198,7 @@ def test_training_images_of_a_plan_are_drawn_by_seed_and_members_match_others(sm
 # What is committed
 
 
-PLANS = [each for each in plan.PLANS if experiment.results(each, "json").exists()]
+PLANS = experiment.collected(plan.PLANS)
 committed = pytest.mark.parametrize("each", PLANS, ids=lambda each: each.name)
 
 

@@ -74,7 +74,7 @@ def sets(names: Sequence[str]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for name, frame in study.frames(names, "compact").items():
         found[f"{nfl.DATA_TITLES[name]}, 10 a class"] = _of_study(frame)
-    for each in (one for one in plan.PLANS if experiment.results(one, "csv").exists()):
+    for each in experiment.collected(plan.PLANS):
         title = datasets.DATASETS[each.dataset].title
         much = f"{each.per_class} a class" if each.per_class else "whole"
         found[f"{title}, {much}"] = _of_trilemma(tables.frame(each))

@@ -75,6 +75,7 @@ def glued(prefix: str, found: pd.DataFrame, of: Plan) -> dict[str, float]:
     numbers["slower"] = numbers[f"{speed}cvae"] / numbers[f"{speed}latent_diffusion"]
     numbers["l1"] = numbers["autoencoder_l1_latent_diffusion"]
     real = numbers["accuracy_real"]
+    numbers["gain_geometric"] = 100 * (numbers["accuracy_geometric"] - real)
     numbers["half_width"] = 196 * math.sqrt(2 * real * (1 - real) / of.tested)
     numbers |= {"steps": of.steps, "generator_steps": of.generator_steps, "tested": of.tested}
     return {f"{prefix}_{name}": value for name, value in numbers.items() if value == value}

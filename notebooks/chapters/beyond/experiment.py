@@ -307,6 +307,11 @@ def results(plan: Plan, ending: str) -> Path:
     return places.committed() / "results" / f"{plan.name}.{ending}"
 
 
+def collected(plans: Iterable[Plan]) -> list[Plan]:
+    """Those of which something is collected."""
+    return [plan for plan in plans if results(plan, "csv").exists()]
+
+
 def collect(plan: Plan) -> Path:
     """Bring what is done of a plan, and its generators, into the collected files.
 

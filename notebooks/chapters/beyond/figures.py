@@ -42,10 +42,14 @@ def samples(models: Sequence[str], shown: int = 8) -> Figure:
 
 def samples_by_number(models: Sequence[str], shown: int = 4) -> Figure:
     """Real and synthetic cells, a row of panels per number of images, a row per class."""
-    sets = [_pictures(plan, models) for plan in BLOOD]
-    figure, axes = panels(len(BLOOD), len(sets[0]), size=(2.5 * len(sets[0]), 4.6 * len(BLOOD)))
-    for row, plan, pictures in zip(axes, BLOOD, sets, strict=True):
-        for axis, (title, images) in zip(row, pictures.items(), strict=True):
+    plans = experiment.collected(BLOOD)
+    sets = [_pictures(plan, models) for plan in plans]
+    wide = max(map(len, sets))
+    figure, axes = panels(len(plans), wide, size=(2.5 * wide, 4.6 * len(plans)))
+    for row, plan, pictures in zip(axes, plans, sets, strict=True):
+        for axis in row[len(pictures) :]:
+            axis.set_visible(False)
+        for axis, (title, images) in zip(row, pictures.items(), strict=False):
             made = "" if title == next(iter(pictures)) else f", n = {plan.per_class}"
             show(axis, title + made, mosaic(images[:, :shown]))
         name_rows(row[0], datasets.DATASETS[plan.dataset].classes, height=28)
@@ -66,7 +70,7 @@ def nearest(plan: Plan, models: Sequence[str]) -> Figure:
 
 def by_number(models: Sequence[str]) -> Figure:
     """Accuracy against the number of real images of each class, a panel per generator, at 1x."""
-    frames = {plan.per_class: tables.frame(plan, models) for plan in BLOOD}
+    frames = {p.per_class: tables.frame(p, models) for p in experiment.collected(BLOOD)}
     figure, axes = panels(1, len(models), size=(3.4 * len(models), 3.8))
     for axis, model in zip(axes[0], models, strict=True):
         for name, (setting, label) in _LINES.items():

@@ -12,6 +12,7 @@ from helpers.metrics.statistics import Interval, mean_interval
 from helpers.models.families import FAMILIES
 from helpers.report.style import number, text
 
+from . import experiment
 from .experiment import REFERENCE, results
 from .plan import BATCH, BLOOD, MODELS, SEEDS, SETTINGS, Plan
 
@@ -213,7 +214,7 @@ def mean(found: pd.DataFrame, *key: str | int) -> float:
 def basis_by_number(models: Sequence[str]) -> pd.DataFrame:
     """What is collected of blood cells: sizes, epochs of a generator, and seeds at 1x."""
     rows = {}
-    for plan in BLOOD:
+    for plan in experiment.collected(BLOOD):
         images = plan.per_class * len(DATASETS[plan.dataset].classes)
         epochs = plan.generator_steps * BATCH / images
         row = {"training images": f"{images:,}", "steps": f"{plan.generator_steps:,}"}
@@ -230,7 +231,7 @@ def by_number(models: Sequence[str], metric: str = "accuracy") -> pd.DataFrame:
     """A metric of classifiers at 1x, a column for each number of real blood cells of a class, with
     the gain over real images alone in points and Holm's p over all settings at that number."""
     columns, names = {}, ["model", "training set"]
-    for plan in BLOOD:
+    for plan in experiment.collected(BLOOD):
         found = frame(plan, models)
         by = gains(found, metric=metric).set_index(["setting", "model", "multiple"])
         cells = {}
@@ -249,5 +250,8 @@ def by_number(models: Sequence[str], metric: str = "accuracy") -> pd.DataFrame:
 
 def generators_by_number(models: Sequence[str]) -> pd.DataFrame:
     """`generators` at each number of real blood cells of a class, side by side."""
-    parts = {f"n = {plan.per_class}": generators(frame(plan, models)) for plan in BLOOD}
+    parts = {
+        f"n = {plan.per_class}": generators(frame(plan, models))
+        for plan in experiment.collected(BLOOD)
+    }
     return pd.concat(parts, axis=1)
