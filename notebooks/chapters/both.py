@@ -161,6 +161,12 @@ def numbers(found: Mapping[str, Found]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["data set", "generator"])
 
 
+def seeds(found: Mapping[str, Found]) -> pd.DataFrame:
+    """How many seeds of each kind are collected on each data set."""
+    rows = {title: {k: len(of(k, CRITERIA[0])) for k in KINDS} for title, of in found.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def counted(found: Mapping[str, Found]) -> dict[str, int]:
     """In how many of the cells of several seeds a kind is best alone, and in how many none is."""
     cells = [best(of, criterion) for of in found.values() for criterion in CRITERIA]

@@ -21,7 +21,7 @@ from helpers.data.sources import to_bytes
 from helpers.randomness import generator as stream
 from helpers.study import host
 
-from ..corn.figures import SHORT
+from ..beyond.figures import CORN_NAMES
 from . import walk
 from .walk import PER_CLASS, Place
 
@@ -72,7 +72,7 @@ def _places() -> tuple[Place, dict[str, Path]]:
         (place.private, private),
         (place.holdout, draws.holdout(data, PER_CLASS)),
     ):
-        walk.write(folder, to_bytes(images), [SHORT[label] for label in labels])
+        walk.write(folder, to_bytes(images), [CORN_NAMES[label] for label in labels])
     others = torch.ones(len(data.train_labels), dtype=torch.bool)
     others[private.index] = False
     publics = {"leaves": data.train_images[others], "digits": digits.train_images}
@@ -114,4 +114,4 @@ def table() -> HTML:
 
 def pictures() -> Figure:
     """A panel for each set, a row for each class."""
-    return walk.drawn(files.read_arrays(_kept(".npz")), sorted(SHORT))
+    return walk.drawn(files.read_arrays(_kept(".npz")), sorted(CORN_NAMES))
