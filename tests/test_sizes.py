@@ -10,10 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from chapters import sizes
 from helpers import study
+from helpers.metrics.records import record
 from helpers.study import compute, results
 from helpers.study.cell import MODELS, SEEDS
 
 METRICS = ["noised_parameters", "fid"]
+FID = record("fid").title
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_an_unknown_size_is_refused_with_what_is_allowed():
 def test_the_table_is_ordered_by_family_and_size(frame):
     table = sizes.table(frame, METRICS)
     assert list(table.index[:4]) == [("VAE", factor) for factor in sizes.FACTORS]
-    assert list(table.loc["DDPM", "fid"]) == ["40.0", "45.0", "50.0", "55.0"]
+    assert list(table.loc["DDPM", FID]) == ["40.0", "45.0", "50.0", "55.0"]
     assert (table["seeds"] == 2).all()
 
 
@@ -56,7 +58,7 @@ def test_a_seed_that_some_size_lacks_is_left_out(frame):
     lacking = frame[(frame["model"] != "gan-4x") | (frame["seed"] == 0)]
     table = sizes.table(lacking, METRICS)
     assert (table["seeds"] == 1).all()
-    assert list(table.loc["GAN", "fid"]) == ["69.0", "74.0", "79.0", "84.0"]
+    assert list(table.loc["GAN", FID]) == ["69.0", "74.0", "79.0", "84.0"]
 
 
 def test_a_single_size_has_no_step(frame):
@@ -69,14 +71,14 @@ def test_family_and_size_are_told_apart(frame):
     table = sizes.split(frame, ["fid"])
     counts = sizes.authors_sizes()
     between = math.log(counts["vae"] / counts["gan"], 4)
-    row = table.loc[("fid", "VAE − GAN")]
+    row = table.loc[(FID, "VAE − GAN")]
     assert row["at equal size"] == "+30.0"
     assert row["authors' sizes, all steps"] == f"{5 * between:+.1f}"
     assert row["authors' sizes, last step"] == f"{5 * between:+.1f}"
     assert len(table) == 3
     largest = frame["model"].str.endswith("-16x") & (frame["metric"] == "fid")
     bent = frame.assign(value=frame["value"] + 6 * largest)
-    row = sizes.split(bent, ["fid"]).loc[("fid", "VAE − GAN")]
+    row = sizes.split(bent, ["fid"]).loc[(FID, "VAE − GAN")]
     assert row["authors' sizes, all steps"] == f"{7 * between:+.1f}"
     assert row["authors' sizes, last step"] == f"{11 * between:+.1f}"
 
@@ -113,7 +115,7 @@ def test_the_chapters_numbers_are_those_of_the_committed_results(monkeypatch):
     assert found["accuracy"]["gan"].idxmin() == found["accuracy"]["ddpm"].idxmin() == "1/4"
     fid = found["fid"].xs("1", level="factor")
     assert abs(fid["vae"] - fid["gan"]) < spread["vae"]
-    table = sizes.split(frame, ["fid"]).loc["fid"].drop(columns="at equal size").astype(float)
+    table = sizes.split(frame, ["fid"]).loc[FID].drop(columns="at equal size").astype(float)
     signs = table.drop("VAE − DDPM").gt(0).to_dict("list")
     assert signs == {
         "authors' sizes, all steps": [False, True],
