@@ -1,5 +1,6 @@
 """What `training.fit`, `training.minibatches` and the study ask of a generative model."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -67,9 +68,9 @@ class Phase(NamedTuple):
     prepare: Callable[[Tensor, Tensor], Records] | None = None  # what is seen in place of records
 
 
-class Unprivate(Generative):
+class Unprivate(Generative, ABC):
     """A model trained on batches whose records mix; `losses` is of a record alone, in `eval`."""
 
+    @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
         """Its training, in order."""
-        raise NotImplementedError

@@ -35,7 +35,6 @@ class Criterion:
     """One criterion, its measure in the study and in the experiments on TRI's data."""
 
     title: str
-    paper: str  # whose criterion it is
     study: str
     beyond: str
     better: int  # +1: more is better, -1: less is
@@ -44,24 +43,19 @@ class Criterion:
 
 
 CRITERIA = (
-    Criterion("precision", "TRI", "precision", "precision", +1),
-    Criterion("recall", "TRI", "recall", "recall", +1),
-    Criterion("Fréchet distance", "both", "fid", "fd_vgg16", -1, 0),
+    Criterion("precision", "precision", "precision", +1),
+    Criterion("recall", "recall", "recall", +1),
+    Criterion("Fréchet distance", "fid", "fd_vgg16", -1, 0),
+    Criterion("images a core-second", "images_per_second", "images_per_core_second", +1, 0),
+    Criterion("accuracy, synthetic alone", "accuracy_synthetic_1x", "accuracy", +1, 3, "synthetic"),
     Criterion(
-        "images a core-second", "TRI", "images_per_second", "images_per_core_second", +1, 0
+        "accuracy, with real", "accuracy_real_synthetic_1x", "accuracy", +1, 3, "real+synthetic"
     ),
-    Criterion(
-        "accuracy, synthetic alone", "both", "accuracy_synthetic_1x", "accuracy", +1, 3, "synthetic"
-    ),
-    Criterion(
-        "accuracy, with real", "TRI", "accuracy_real_synthetic_1x", "accuracy", +1, 3,
-        "real+synthetic",
-    ),
-    Criterion("max-SSIM", "TRI", "max_ssim", "max_ssim", -1, 3),
-    Criterion("copy rate", "ours", "copy_rate", "copy_rate", -1, 3),
-    Criterion("attack on images, AUC", "NFL", "mia_auc", "membership_auc", -1),
-    Criterion("attack on the model, AUC", "ours", "mia_loss_auc", "loss_auc", -1),
-)  # fmt: skip
+    Criterion("max-SSIM", "max_ssim", "max_ssim", -1, 3),
+    Criterion("copy rate", "copy_rate", "copy_rate", -1, 3),
+    Criterion("attack on images, AUC", "mia_auc", "membership_auc", -1),
+    Criterion("attack on the model, AUC", "mia_loss_auc", "loss_auc", -1),
+)
 
 Found = Callable[[str, Criterion], pd.Series]  # of a kind and a criterion: values by seed
 
