@@ -303,6 +303,9 @@ def test_pages_and_floats_are_refused(tmp_path):
     path = save(tmp_path / "a.tiff", pages[0], save_all=True, append_images=pages[1:])
     with pytest.raises(ValueError, match=r"a\.tiff cannot be read as an image: it has 3 pages"):
         read_image(path, 28)
+    path = save(tmp_path / "raw.nef", grey(), format="TIFF", tiffinfo={254: 1})
+    with pytest.raises(ValueError, match=r"raw\.nef .*: it begins with a preview"):
+        read_image(path, 28)
     path = save(tmp_path / "b.tiff", grey().astype(np.float32))
     with pytest.raises(ValueError, match=r"b\.tiff .*: its pixels are floating-point numbers"):
         read_image(path, 28)

@@ -37,6 +37,7 @@ _STARTS = re.compile(
     rb"|(?P<JPEG_2000>\0\0\0\x0cjP  )",  # what has a name is an image that is not read
     re.DOTALL,
 )
+_SUBFILE = 254  # TIFF's tag whose first bit says that an image is a small copy of another
 USUAL = 64  # pixels a side at most, unless more are asked for
 _READ = "read are PNG, JPEG, TIFF, GIF, BMP and WebP"
 _NAMED = 5  # of what is left out
@@ -218,6 +219,8 @@ def read_image(path: Path, size: int) -> Image.Image:
         if opened.format != "MPO" and getattr(opened, "n_frames", 1) > 1:  # MPO: with a preview
             kind = "pages" if opened.format == "TIFF" else "frames"
             raise ValueError(f"it has {opened.n_frames} {kind}, not a single image")
+        if opened.format == "TIFF" and opened.tag_v2.get(_SUBFILE, 0) & 1:
+            raise ValueError("it begins with a preview, as a camera's raw files; write it as PNG")
         opened.load()
         image = _eight_bits(ImageOps.exif_transpose(opened))
     side = min(image.size)
