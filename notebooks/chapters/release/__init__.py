@@ -5,6 +5,7 @@ measured, `experiment` measures and keeps it, `tables` and `figures` show it, `a
 release.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +36,14 @@ def glued() -> dict[str, float]:
         for epsilon in (*plan.EPSILONS, 0.0, math.inf):
             mean = tables.of(dataset, "release", public, epsilon).mean
             numbers[f"guarantees_release_{dataset}_{epsilon:g}"] = mean
-    best = max(tables.of("mnist", model, "", 10.0).mean for model in plan.STEPWISE)
-    numbers["guarantees_stepwise_mnist_10"] = best
+    best = {
+        (dataset, epsilon): max(
+            tables.of(dataset, model, "", epsilon).mean for model in plan.STEPWISE
+        )
+        for dataset, epsilon in itertools.product(plan.SIMULATED, plan.EPSILONS)
+    }
+    numbers["guarantees_stepwise_mnist_10"] = best.pop(("mnist", 10.0))
+    numbers["guarantees_stepwise_rest"] = max(best.values())
     for encoder, mean in tables.by_encoder("organamnist", 1.0).mean().items():
         numbers[f"guarantees_encoder_{encoder}"] = mean
     for kind in labelled.KINDS:
