@@ -1,8 +1,8 @@
 """Experiments of the chapter on guarantees: one release beside its rivals.
 
-`standin` chose the options on public letters and `tuning` those of rivals, `plan` says what is
-measured, `experiment` measures and keeps it, `tables` and `figures` show it, `audit` attacks the
-release.
+`standin` chose the options on public letters and `tuning` those of rivals, `drawn` tried there to
+draw images in place of selecting them, `plan` says what is measured, `experiment` measures and
+keeps it, `tables` and `figures` show it, `audit` attacks the release.
 """
 
 import itertools
@@ -17,12 +17,13 @@ from helpers.models import one_shot
 from helpers.randomness import generator as stream
 from helpers.training import release as training
 
-from . import audit, experiment, labelled, plan, standin, tables, tuning
+from . import audit, drawn, experiment, labelled, plan, standin, tables, tuning
 
 
 def collect() -> Path:
     """Measure what the plan lacks, hours of one core in all, and collect it; the CSV's path."""
     standin.collect()
+    drawn.collect()
     tuning.collect()
     experiment.run(plan.units())
     return experiment.collect(plan.units())
@@ -53,7 +54,7 @@ def glued() -> dict[str, float]:
     numbers["guarantees_release_octmnist_10"] = tables.of(
         "octmnist", "release", "phantoms", 10.0
     ).mean
-    return numbers
+    return numbers | drawn.glued()
 
 
 def attacked(epsilons: Sequence[float], trials: int) -> pd.DataFrame:

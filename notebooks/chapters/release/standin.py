@@ -21,7 +21,7 @@ from helpers.data.draws import Sample
 from helpers.metrics import utility
 from helpers.metrics.evaluation import EVALUATIONS
 from helpers.models import one_shot
-from helpers.models.one_shot import SIGMAS, Decoder, Public
+from helpers.models.one_shot import SIGMAS, Decoder, Encoder, Public
 from helpers.randomness import generator as stream
 from helpers.study import host
 from helpers.training import release
@@ -57,14 +57,7 @@ def options() -> Iterator[Option]:
 def accuracy(option: Option, public: Public, sigma: float, seed: int) -> float:
     """The accuracy on the test images of the seed's letters."""
     private, images, labels = split(seed)
-    embeddings = public.encoder.embed_exactly(private.images)
-    sums = release.noisy_sums(
-        embeddings,
-        private.labels,
-        classes=CLASSES,
-        sigma=sigma,
-        noise=release.seeded_normal(seed),
-    )
+    sums = released(private, public.encoder, sigma, seed)
     counts, drawn = [option.synthetic] * CLASSES, stream(seed, "samples")
     rows = one_shot.choose(sums, sigma, public, counts, decoder=option.decoder, generator=drawn)
     taught = torch.arange(CLASSES).repeat_interleave(option.synthetic)
@@ -73,6 +66,13 @@ def accuracy(option: Option, public: Public, sigma: float, seed: int) -> float:
         taught = one_shot.probabilities(sums, sigma, public, option.decoder)[rows]
         preset = replace(preset, steps=300)
     return worth(public.images[rows].float() / 255, taught, preset, seed, images, labels)
+
+
+def released(private: Sample, encoder: Encoder, sigma: float, seed: int) -> Tensor:
+    """The release of a seed's letters, float64 [CLASSES, 32]."""
+    embeddings, noise = encoder.embed_exactly(private.images), release.seeded_normal(seed)
+    how = {"classes": CLASSES, "sigma": sigma, "noise": noise}
+    return release.noisy_sums(embeddings, private.labels, **how)
 
 
 def ceiling(seed: int) -> float:
@@ -135,7 +135,6 @@ def _kept(option: Option, sigmas: Sequence[float], seeds: Sequence[int]) -> list
 
 def collect() -> Path:
     """Write the numbers behind the choice into the committed results; their file."""
-    path = places.committed() / "results" / "release_standin.json"
     content = {
         "accuracy at epsilon 10, 3 and 1": measured(),
         "seeds": SEEDS,
@@ -144,5 +143,10 @@ def collect() -> Path:
         "chosen": asdict(Decoder()),
         "encoder": one_shot.COMMITTED["strokes"],
     }
-    files.write_json(path, content)
-    return path
+    files.write_json(path(), content)
+    return path()
+
+
+def path() -> Path:
+    """The committed numbers."""
+    return places.committed() / "results" / "release_standin.json"
