@@ -69,7 +69,7 @@ def headings(head: str) -> str:
     merged = rows[-2]
     for name in names:
         merged = merged.replace("<th></th>", f"<th>{name}</th>", 1)
-    return head.replace(rows[-2] + head.split(rows[-2])[1].split(rows[-1])[0] + rows[-1], merged)
+    return head.replace(rows[-1], "").replace(rows[-2], merged)
 
 
 def signs(text: str) -> str:
