@@ -4,6 +4,7 @@ The rules were fixed before the full run, after three trial units had been looke
 there are, and how their outcomes combine, is here; the numbers are from `density.tables`.
 """
 
+import re
 from typing import NamedTuple
 
 import pandas as pd
@@ -79,7 +80,7 @@ def _spoken_of(e: Evidence) -> pd.DataFrame | None:
 
 
 def _seeds(number: str, frame: pd.DataFrame) -> str:
-    return f"{number}; n = {frame['seed'].nunique()}".replace("-", "−")
+    return re.sub(r"-(?=\d)", "−", f"{number}; n = {frame['seed'].nunique()}")
 
 
 def _authors_scores(frame: pd.DataFrame) -> pd.DataFrame:
