@@ -16,7 +16,7 @@ from helpers.study.results import Results
 from .release import tables
 
 DIGITS = 10  # of a row
-WIDTH = 6.87  # inches: the picture on a page of the book, at 100 pixels each
+WIDTH = 6.76  # inches: the picture on a page of the book, at 100 pixels each
 TILE = 0.58  # of a digit and the gap after it: 56 pixels and 2
 _GAP = 1  # pixel of a digit's 28
 
@@ -55,8 +55,8 @@ def strip() -> Figure:
         axis.set_position((1 - wide, 1 - high * (row + 1), wide, 0.94 * high))
         told = f"accuracy {number(accuracy(panel), 2)}\n{guarantee(panel)}"
         middle = 1 - high * (row + 0.53)
-        figure.text(0, middle, f"{panel.title}\n\n", va="center", fontsize=8, weight="bold")
-        figure.text(0, middle, f"\n{told}", va="center", fontsize=8)
+        figure.text(0, middle, f"{panel.title}\n\n", va="center", fontsize=7.5, weight="bold")
+        figure.text(0, middle, f"\n{told}", va="center", fontsize=7.5)
     return figure
 
 
