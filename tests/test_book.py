@@ -329,6 +329,18 @@ def test_a_page_begins_with_its_figure(pages: dict[str, Page]) -> None:
     assert {name: top for name, top in tops.items() if top is None or top > 900} == {}
 
 
+def test_plots_have_type_that_can_be_read(pages: dict[str, Page], book: Path) -> None:
+    """Labels of 9.9 points have nine pixels where ten inches fill a page of 676."""
+    wide = {}
+    for name, page in pages.items():
+        files = [Path(unquote(urlsplit(image["source"]).path)) for image in page.seen["images"]]
+        for path in [path for path in files if path.suffix == ".png" and book in path.parents]:
+            with Image.open(path) as picture:
+                inches = picture.width / picture.info["dpi"][0]
+            wide |= {f"{name} {path.name}": round(inches, 1)} if inches > 10 else {}
+    assert wide == {}
+
+
 @pytest.mark.parametrize(
     ("page", "figures", "across"),
     [
