@@ -13,4 +13,5 @@ if __name__ == "__main__":
     style.style()
     figure = front.strip()
     # Without what changes from run to run, so that the same results give the same bytes.
-    figure.savefig(ROOT / "book" / "_static" / "answer.png", metadata={"Software": None})
+    out = ROOT / "book" / "_static" / "answer.png"
+    figure.savefig(out, dpi=figure.dpi, metadata={"Software": None})

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from selenium import webdriver
@@ -24,10 +25,12 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 import archive
+import captions
 import reading
+from chapters import front
 
 ON_DISK = {"file", "data", "blob", "about", "chrome"}  # chrome: the browser's own start page
-OWN = {"notebooks/corn.html", "notebooks/your_images.html"}  # whose tables are sentences or few
+BEGIN = {"book/intro.html", "book/method.html"}  # pages of prose that begin with a figure
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -62,6 +65,10 @@ const report = () => {
         words: [...cell.querySelectorAll("th, td")].map(node => node.textContent).join(" ")}))),
     headings: [...article.querySelectorAll("h1, h2, h3")].map(node => node.textContent).join(" "),
     first: article.querySelector("figure img")?.getBoundingClientRect().top,
+    headless: [...article.querySelectorAll("thead tr:last-child")]
+      .filter(row => row.innerText.trim() && row.cells.length > 2
+        && [...row.cells].filter(cell => !cell.innerText.trim()).length > 1)
+      .map(row => row.innerText.slice(0, 80)),
     cut: [...article.querySelectorAll(".cell_output .text_html")]
       .filter(node => node.scrollWidth > node.clientWidth).map(node => node.innerText.slice(0, 80)),
     errors: [...document.querySelectorAll("[data-mjx-error]")].map(node => node.dataset.mjxError),
@@ -101,6 +108,15 @@ for (const kind of ["figcaption .caption-text", "details.rows > summary", ".cell
   found[kind] = (both[0] + 0.05) / (both[1] + 0.05);
 }
 return found;
+"""
+
+# What scrolls sideways, other than code, and carries no mark of it.
+SILENT = """
+return [...document.querySelectorAll("article *")].filter(node =>
+  ["auto", "scroll"].includes(getComputedStyle(node).overflowX)
+  && node.scrollWidth > node.clientWidth + 1 && node.clientWidth
+  && !node.matches("pre, .sideways") && !node.closest("mjx-container, .math"))
+  .map(node => node.outerHTML.slice(0, 80));
 """
 
 # Answers with the width of the content once it fits the window, or after five seconds.
@@ -274,8 +290,9 @@ def test_tables_fit_a_desktop(pages: dict[str, Page]) -> None:
 
 
 def test_tables_are_numbered_short_and_readable(pages: dict[str, Page]) -> None:
-    """A caption above each, at most twelve rows before a click, and no name of a program."""
-    of_chapters = {n: p for n, p in pages.items() if n.startswith("notebooks/") and n not in OWN}
+    """A caption above each, at most twelve rows before a click, a name above each column, and no
+    name of a program."""
+    of_chapters = {n: p for n, p in pages.items() if n.startswith("notebooks/")}
     tables = {name: page.seen["tables"] for name, page in of_chapters.items()}
     assert sum(map(len, tables.values())) > 80
     numbered = re.compile(r"^Table \d+\s+\S.{20}")
@@ -291,6 +308,7 @@ def test_tables_are_numbered_short_and_readable(pages: dict[str, Page]) -> None:
         for n, p in of_chapters.items()
     }
     assert nonempty({name: set(code.findall(text)) for name, text in words.items()}) == {}
+    assert nonempty({name: page.seen["headless"] for name, page in of_chapters.items()}) == {}
 
 
 def test_a_folded_table_opens(browser: webdriver.Chrome, book: Path) -> None:
@@ -306,10 +324,21 @@ def test_a_folded_table_opens(browser: webdriver.Chrome, book: Path) -> None:
 
 def test_a_page_begins_with_its_figure(pages: dict[str, Page]) -> None:
     """Within one screen of 900 pixels."""
-    tops = {
-        n: p.seen["first"] for n, p in pages.items() if n.startswith("notebooks/") and n not in OWN
-    }
+    begin = {n: p for n, p in pages.items() if n.startswith("notebooks/") or n in BEGIN}
+    tops = {name: page.seen["first"] for name, page in begin.items()}
     assert {name: top for name, top in tops.items() if top is None or top > 900} == {}
+
+
+def test_plots_have_type_that_can_be_read(pages: dict[str, Page], book: Path) -> None:
+    """Labels of 9.9 points have nine pixels where ten inches fill a page of 676."""
+    wide = {}
+    for name, page in pages.items():
+        files = [Path(unquote(urlsplit(image["source"]).path)) for image in page.seen["images"]]
+        for path in [path for path in files if path.suffix == ".png" and book in path.parents]:
+            with Image.open(path) as picture:
+                inches = picture.width / picture.info["dpi"][0]
+            wide |= {f"{name} {path.name}": round(inches, 1)} if inches > 10 else {}
+    assert wide == {}
 
 
 @pytest.mark.parametrize(
@@ -331,6 +360,16 @@ def test_samples_are_large_and_sharp(
         wide, whole = image.size["width"], int(image.get_property("naturalWidth"))
         assert wide / across * 28 / 30 >= 56, name  # two pixels of thirty are the gap
         assert whole >= 2 * wide, name
+
+
+def test_the_first_picture_is_large_and_sharp(browser: webdriver.Chrome, book: Path) -> None:
+    resize(browser, 1300)
+    browser.get((book / "book/intro.html").as_uri())
+    image = browser.find_element("css selector", "#fig-answer img")
+    wide = image.size["width"]
+    row = wide / front.WIDTH * front.DIGITS * front.TILE
+    assert row * 28 / (29 * front.DIGITS - 1) >= 56  # a pixel of 29 is the gap
+    assert int(image.get_property("naturalWidth")) >= 2 * wide
 
 
 def test_text_stands_out_in_light_and_dark(browser: webdriver.Chrome, book: Path) -> None:
@@ -376,6 +415,16 @@ def test_pages_link_to_a_repository_where_one_is_configured(address: str) -> Non
 
 def test_pages_fit_a_phone(pages: dict[str, Page]) -> None:
     assert nonempty({name: max(0, page.phone_width - 390) for name, page in pages.items()}) == {}
+
+
+def test_what_scrolls_sideways_on_a_phone_says_so(browser: webdriver.Chrome, book: Path) -> None:
+    resize(browser, 390)
+    for page in ("notebooks/mnist", "book/changes", "book/method"):
+        browser.get((book / f"{page}.html").as_uri())
+        WebDriverWait(browser, 30).until(
+            lambda driver: driver.find_elements("class name", "sideways")
+        )
+        assert browser.execute_script(SILENT) == [], page
 
 
 def test_citations_show_their_reference(browser: webdriver.Chrome, book: Path) -> None:
@@ -475,3 +524,32 @@ def test_words_show_their_meaning(browser: webdriver.Chrome, book: Path) -> None
         lambda driver: driver.find_elements("class name", "tooltip-inner")
     )
     assert "no guarantee" in tooltip.text
+
+
+def test_headings_of_a_frame_take_one_row() -> None:
+    """Where its index has names; a frame without any, and one of two levels, stay as they are."""
+    frame = pd.DataFrame({"FID": [1, 2], "KID": [3, 4]})
+    index = pd.MultiIndex.from_tuples([("VAE", 0.1), ("GAN", 0.2)], names=["model", "level"])
+    head = captions.headings(head_of(frame.set_index(index)))
+    assert re.findall(r"<th>([^<]*)</th>", head) == ["model", "level", "FID", "KID"]
+    for other in (frame, pd.concat({"a": frame, "b": frame}, axis=1), frame.T):
+        assert captions.headings(head_of(other)) == head_of(other)
+
+
+def head_of(frame: pd.DataFrame) -> str:
+    return re.search(r"<thead>.*</thead>", frame.to_html(), re.DOTALL)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("-0.5", "−0.5"),
+        ("0.1 (-0.12 ± 0.3) [-1, 2]", "0.1 (−0.12 ± 0.3) [−1, 2]"),
+        ("-0.000 ± 0.000", "0.000 ± 0.000"),
+        ("-0.000 | +0.01", "0.000 | +0.01"),
+        ("-0.001, -0.50, -10", "−0.001, −0.50, −10"),
+        ("2026-11-22, 0-9, ddpm-0.1, k-NN, 1e-5", "2026-11-22, 0-9, ddpm-0.1, k-NN, 1e-5"),
+    ],
+)
+def test_numbers_have_the_signs_of_print(text: str, printed: str) -> None:
+    assert captions.signs(text) == printed

@@ -210,7 +210,7 @@ def test_the_first_picture_shows_what_is_collected(tmp_path):
     """Its images are the cells', its numbers those of the chapters, and its file is up to date."""
     style.style()
     figure = front.strip()
-    said = [axis.get_xlabel() for axis in figure.axes]
+    said = [text.get_text().strip() for text in figure.texts[1::2]]  # each after its title
     at_ten = experiment.frame().query(
         "dataset == 'mnist' and mechanism == 'release' and public == 'strokes' and epsilon == 10 "
         "and metric == 'accuracy' and private == 10 and synthetic == 100 and encoder == 0"
@@ -221,7 +221,7 @@ def test_the_first_picture_shows_what_is_collected(tmp_path):
     with np.load(ROOT / "data/results/mnist/ddpm-0.4-s0-compact.npz") as kept:
         sheet = figure.axes[2].images[0].get_array()
         assert (sheet[-28:, -28:] == kept["samples"][9, 0]).all()
-    figure.savefig(tmp_path / "now.png")
+    figure.savefig(tmp_path / "now.png", dpi=figure.dpi)
     there = ROOT / "book" / "_static" / "answer.png"
     drawn, kept = (
         np.asarray(Image.open(path).convert("L"), float) for path in (tmp_path / "now.png", there)

@@ -15,6 +15,7 @@ from chapters.criterion import answers as criterion_answers
 from chapters.criterion import demands, stability
 from chapters.criterion import figures as criterion_figures
 from chapters.criterion import tables as criterion_tables
+from chapters.criterion.tables import label
 from helpers.metrics.records import METRICS, direction
 from helpers.report import scores
 
@@ -318,7 +319,7 @@ def test_the_fewest_cells_are_enough_for_every_table():
         assert not table(found).empty
     assert len(demands.advice(found)) == len(demands.DEMANDS)
     numbers = criterion_answers.answers(["x", "y"], found)
-    assert numbers["best_x_cells"] == "gan sgd"
+    assert numbers["best_x_cells"] == "GAN sgd"
     assert numbers["best_y_cells"] == criterion_answers.LACKING
 
 
@@ -375,7 +376,7 @@ def test_no_arm_without_noise_is_ever_the_most_private():
     cells |= {("vae", 0.1): (0.6, 0.6, 0.5), ("gan", 0.1): (0.51, 0.51, 0.91)}
     for seeds in ((0,), (0, 1, 2)):
         table = demands.advice({"x": judged(cells, seeds=seeds)})["most private"]
-        assert table["x", "utility ≥ 50%"] == table["x", "privacy ≥ 90%"] == "gan 0.1"
+        assert table["x", "utility ≥ 50%"] == table["x", "privacy ≥ 90%"] == "GAN 0.1"
         assert table["x", "utility ≥ 75%"] == "none with noise"
         assert not any(arm in text for text in table for arm in UNNOISED)
 
@@ -390,10 +391,10 @@ def test_ties_in_privacy_are_broken_by_the_query_then_by_the_accountant_and_else
         return demands.advice({"x": some})["most private"]["x", "utility ≥ 50%"]
 
     found = dict.fromkeys(perfect, 0.5)
-    assert told(found) == "gan 0.4 or ddpm 0.4"  # less epsilon at more noise
-    assert told(found | {("vae", 0.1): 0.2}) == "vae 0.1"
-    assert told(found | {("gan", 0.4): 0.7}) == "ddpm 0.4"
-    assert told(found | {("vae", 0.1): 0.4999}) == "gan 0.4 or ddpm 0.4"  # to the digits shown
+    assert told(found) == "GAN 0.4 or DDPM 0.4"  # less epsilon at more noise
+    assert told(found | {("vae", 0.1): 0.2}) == "VAE 0.1"
+    assert told(found | {("gan", 0.4): 0.7}) == "DDPM 0.4"
+    assert told(found | {("vae", 0.1): 0.4999}) == "GAN 0.4 or DDPM 0.4"  # to the digits shown
 
 
 def test_what_the_seeds_leave_open_is_told_as_open():
@@ -404,11 +405,11 @@ def test_what_the_seeds_leave_open_is_told_as_open():
     frame.loc[accurate & (frame["sigma"] == 0.1) & (frame["seed"] == 2), "value"] += 0.2
     found = {"x": scores.block("x", frame, 5)}
     numbers = criterion_answers.answers(["x"], found)
-    assert numbers["best_x_cells"] == "gan 0.2 or 0.1"
-    assert demands.advice(found)["best in the others"]["x", "fidelity ≥ 50%"] == "gan 0.2 or 0.1"
+    assert numbers["best_x_cells"] == "GAN 0.2 or 0.1"
+    assert demands.advice(found)["best in the others"]["x", "fidelity ≥ 50%"] == "GAN 0.2 or 0.1"
     frame.loc[accurate & (frame["sigma"] == 0.2), "value"] += 0.3
     found = {"x": scores.block("x", frame, 5)}
-    assert criterion_answers.answers(["x"], found)["best_x_cells"] == "gan 0.2"
+    assert criterion_answers.answers(["x"], found)["best_x_cells"] == "GAN 0.2"
 
 
 # Without a scale
@@ -445,7 +446,7 @@ def test_of_a_withdrawn_data_set_is_told_what_needs_no_utility():
     table = demands.advice({"x": some}).loc["x"]
     assert not any(name.startswith("utility") for name in table.index)
     assert set(table["best in the others"]) <= {"–", "none"}
-    assert table["most private"]["privacy ≥ 75%"] == "gan 0.1"
+    assert table["most private"]["privacy ≥ 75%"] == "GAN 0.1"
     assert criterion_figures.fronts("x", some).get_suptitle() == "x, 3 seeds, withdrawn"
 
 
@@ -482,7 +483,7 @@ def glued(page):
 
 
 def told(text):
-    """The cells of "'gan 0.3, ddpm 0.3 or 0.4'", each as a text."""
+    """The cells of "'GAN 0.3, DDPM 0.3 or 0.4'", each as a text."""
     cells = []
     for part in text.strip("'").replace(" or ", ", ").split(", "):
         cells.append(part if " " in part else f"{cells[-1].split()[0]} {part}")
@@ -514,7 +515,7 @@ def test_the_pages_best_cell_follows_from_the_table_of_results(page, root):
         means[model, level] = float((score ** (1 / 3)).mean())
     numbers = glued(page)
     first = max(means, key=means.get)
-    named = [cell for cell in means if " ".join(cell) in told(numbers["best_mnist_cells"])]
+    named = [cell for cell in means if label(cell) in told(numbers["best_mnist_cells"])]
     assert first in named and len(named) <= 3
     assert all(means[first] - means[cell] < 0.02 for cell in named)
     assert f"{means[first]:.2f}" in numbers["best_mnist_score"]

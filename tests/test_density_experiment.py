@@ -145,7 +145,7 @@ CLEAR, LOWER = [0.80, 0.81, 0.82], [0.50, 0.52, 0.51]
 
 def test_c14_holds_where_isomap_is_above_every_rival_everywhere():
     frame = score_frame({name: {"isomap": CLEAR, "pca": LOWER, "umap": LOWER} for name in REAL})
-    assert list(estimators.reducers(frame, 10)["isomap is"]) == ["best"] * 3
+    assert list(estimators.reducers(frame, 10)["Isomap is"]) == ["best"] * 3
     assert estimators.isomap_is_best(frame, 10) == "holds"
 
 

@@ -63,3 +63,10 @@ def test_tables_of_sentences_fold_too_and_keep_their_widths():
     assert 'id="T_told-first"' in first and 'id="T_told"' in folded
     assert "width: 75%" in first and "width: 25%" in first
     assert "The same in every row: same: x." in folded
+
+
+def test_an_index_that_only_counts_is_not_shown():
+    frame = pd.DataFrame({"noise": ["as claimed", "less"], "proved": [1.0, 2.0]})
+    assert "<th>0</th>" not in shown.page(frame)
+    assert "<th>1</th>" not in shown.page(frame, [1])
+    assert "<th>1</th>" in shown.page(frame.rename_axis("k"))

@@ -58,5 +58,5 @@ def test_nobody_is_first_among_nobody():
 
 def test_cells_of_one_model_are_told_together():
     cells = [("ddpm", "0.3"), ("gan", "0.1"), ("ddpm", "0.4")]
-    assert stability.either(cells) == "ddpm 0.3, 0.4 or gan 0.1"
-    assert stability.either(cells[:1]) == "ddpm 0.3"
+    assert stability.either(cells) == "DDPM 0.3, 0.4 or GAN 0.1"
+    assert stability.either(cells[:1]) == "DDPM 0.3"

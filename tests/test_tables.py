@@ -127,6 +127,16 @@ def test_a_ranking_lists_the_best_first_and_marks_ties():
     assert yardsticks.ranking(tidy, ["copies", "real", "gan"], ["fid", "accuracy"]).empty
 
 
+def test_what_a_ranking_praises_is_counted_by_the_names_it_writes():
+    values = {("real", "none"): 0.9, ("copies", "none"): 0.8, ("vae", "sgd"): 0.7}
+    tidy = frame(
+        {k: {"accuracy": [v], "fid": [1 + v], "kid": [round(v)]} for k, v in values.items()}
+    )
+    table = yardsticks.ranking(tidy, ["copies", "real", "vae"], ["fid", "kid", "accuracy"])
+    counts = yardsticks.praise(table, ["accuracy", "kid", "fid", "recall"], ["vae"])
+    assert counts == {"praised": 3, "unseen": 3, "copies_ahead": 1}  # a tie is not ahead
+
+
 def test_a_metric_without_a_better_direction_ranks_nothing():
     with pytest.raises(ValueError, match="'noise_to_signal' has no better direction"):
         yardsticks.ranking(frame({}), ["real", "copies"], ["noise_to_signal"])

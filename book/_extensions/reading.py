@@ -28,19 +28,21 @@ def fold_code(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = json.dumps(page)
 
 
-def lead_with_a_figure(_app: Sphinx, doctree: nodes.document) -> None:
+def lead_with_a_figure(app: Sphinx, doctree: nodes.document) -> None:
     """Put the figure of the cell tagged `lead` below the first paragraph of its page.
 
-    A notebook computes in its own order; a reader sees first what it is about.
+    A notebook computes in its own order; a reader sees first what it is about. Folded code comes
+    with its figure, code that is read stays in its place.
     """
     for cell in list(doctree.findall(nodes.container)):
         if "tag_lead" not in cell["classes"]:
             continue
         [figure] = cell.findall(nodes.figure)
-        figure["classes"].append("lead")
-        figure.parent.remove(figure)
+        moved = figure if app.env.docname in CODE_FIRST else cell
+        moved["classes"].append("first-figure")
+        moved.parent.remove(moved)
         [first, *_] = doctree.findall(nodes.paragraph)
-        first.parent.insert(first.parent.index(first) + 1, figure)
+        first.parent.insert(first.parent.index(first) + 1, moved)
 
 
 def explain_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:

@@ -28,6 +28,7 @@ def bars(name: str) -> pd.DataFrame:
     found = stored(name)
     table = pd.DataFrame(found["bars"])[["name", "value", "bar", "holds"]]
     table["name"] = table["name"].str.replace("fd_lite0", "Fréchet distance (Lite0)")
+    table["bar"] = table["bar"].str.replace("<=", "≤").str.replace(">=", "≥")
     table["holds"] = table["holds"].map({True: "yes", False: "no"})
     host = found["host"]
     return table.set_index("name").rename_axis(f"{host['processor']}, {found['date']}")

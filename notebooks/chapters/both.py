@@ -122,14 +122,15 @@ def figure(found: Mapping[str, Found]) -> Figure:
     """`winners` as a picture: the colour of the one kind that is best, pale where one seed says so
     and grey where several do not tell."""
     table = winners(found)
-    drawn, axes = panels(size=(1.55 * table.shape[1] + 2.4, 0.44 * len(table) + 1.5))
+    drawn, axes = panels(size=(1.2 * table.shape[1] + 2.1, 0.46 * len(table) + 1.2))
     colours = {kind: FAMILIES[first].colour for kind, (first, _) in KINDS.items()}
     shades = [[_shade(kinds, colours) for kinds in row] for row in table.to_numpy()]
     axis = axes[0, 0]
     axis.imshow(np.array(shades), aspect="auto")
     for (row, column), words in np.ndenumerate(table.to_numpy()):
         tied = words.count("=") + 1 == len(KINDS)
-        axis.text(column, row, "all alike" if tied else words, ha="center", va="center", fontsize=8)
+        words = "all alike" if tied else words.replace(" = ", "\n= ")
+        axis.text(column, row, words, ha="center", va="center", fontsize=9, linespacing=0.95)
     axis.set_yticks(range(len(table)), table.index)
     columns = [title.replace(", ", "\n") for title in table.columns]
     axis.set_xticks(range(len(columns)), columns)

@@ -122,7 +122,7 @@ def ecdf(results: Results, models: Sequence[str], *, seed: int = 0) -> Figure:
 
     Synthetic images have one curve per level, hold-out images the black one.
     """
-    figure, axes = panels(1, len(models), size=(1 + 3.4 * len(models), 3.6))
+    figure, axes = panels(1, len(models), size=(0.4 + 2.9 * len(models), 3.8))
     colours = _level_colours(results)
     for axis, model in zip(axes[0], models, strict=True):
         cells = cells_of(results, model, seed)
@@ -131,9 +131,12 @@ def ecdf(results: Results, models: Sequence[str], *, seed: int = 0) -> Figure:
             axis.ecdf(distances, color=colours[title(cell)], label=title(cell))
         holdout = results.arrays(cells[0])["distances_holdout"]
         axis.ecdf(holdout, color="black", linewidth=2, label="hold-out images")
-        axis.set(title=f"{TITLES[model]}, seed {seed}", xlabel="distance to nearest training image")
+        axis.set(
+            title=f"{TITLES[model]}, seed {seed}", xlabel="distance to nearest\ntraining image"
+        )
     axes[0, 0].set_ylabel("share of images")
-    axes[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

@@ -1,6 +1,6 @@
 """The picture that the book opens with: the same ten digits, what they are worth, what they keep.
 
-Each panel shows the first image of each class of seed 0, and means over the seeds there are.
+Each row shows the first image of each class of seed 0, and means over the seeds there are.
 """
 
 from typing import NamedTuple
@@ -15,11 +15,14 @@ from helpers.study.results import Results
 
 from .release import tables
 
-SIZE = 10  # digits of a panel, in two columns
+DIGITS = 10  # of a row
+WIDTH = 6.76  # inches: the picture on a page of the book, at 100 pixels each
+TILE = 0.58  # of a digit and the gap after it: 56 pixels and 2
+_GAP = 1  # pixel of a digit's 28
 
 
 class Panel(NamedTuple):
-    """A cell whose images are shown, under a title; `epsilon` where a release's target is told."""
+    """A row: a cell whose images are shown; `release` where a target of epsilon is told."""
 
     title: str
     model: str
@@ -32,21 +35,28 @@ PANELS = (
     Panel("private images", "copies", "sgd", "accuracy_real"),
     Panel("DDPM, no noise", "ddpm", "sgd"),
     Panel("DDPM, σ = 0.4", "ddpm", 0.4),
-    Panel("DDPM by DP-SGD", "ddpm", 10.8),
+    Panel("DDPM, DP-SGD", "ddpm", 10.8),
     Panel("one release", "one_shot", 0.406, release=10),
     Panel("one release", "one_shot", 1.04, release=3),
-    Panel("the simulator alone", "one_shot", 100, release=0),
+    Panel("simulator alone", "one_shot", 100, release=0),
 )
 
 
 def strip() -> Figure:
-    """The panels side by side, each over its accuracy and its guarantee."""
-    figure, axes = panels(1, len(PANELS), size=(1.55 * len(PANELS), 4.6))
-    for axis, panel in zip(axes[0], PANELS, strict=True):
+    """The rows below each other, each beside its accuracy and its guarantee."""
+    figure, axes = panels(len(PANELS), size=(WIDTH, (TILE + 0.06) * len(PANELS)))
+    figure.set_layout_engine("none")
+    figure.set_dpi(200)
+    wide, high = DIGITS * TILE / WIDTH, 1 / len(PANELS)
+    for row, (axis, panel) in enumerate(zip(axes[:, 0], PANELS, strict=True)):
         found = _found(panel)
         digits = found.arrays(_cell(found))["samples"][:, 0]
-        show(axis, panel.title, mosaic(digits.reshape(2, SIZE // 2, 28, 28).swapaxes(0, 1)))
-        axis.set_xlabel(f"accuracy {number(accuracy(panel), 2)}\n{guarantee(panel)}", fontsize=10)
+        show(axis, "", mosaic(digits[None], _GAP))
+        axis.set_position((1 - wide, 1 - high * (row + 1), wide, 0.94 * high))
+        told = f"accuracy {number(accuracy(panel), 2)}\n{guarantee(panel)}"
+        middle = 1 - high * (row + 0.53)
+        figure.text(0, middle, f"{panel.title}\n\n", va="center", fontsize=7.5, weight="bold")
+        figure.text(0, middle, f"\n{told}", va="center", fontsize=7.5)
     return figure
 
 

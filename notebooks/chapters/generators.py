@@ -19,7 +19,7 @@ def training(results: Results, model: str, *, seed: int = 0) -> Figure:
     The signal-to-noise ratio is the norm of the clipped sum over the expected norm of the noise.
     """
     cells = cells_of(results, model, seed)
-    figure, axes = panels(1, 3, size=(12, 3.4))
+    figure, axes = panels(1, 3, size=(9.2, 3.2))
     shown = {"loss": "mean loss", "norm": "median gradient norm", "snr": "signal-to-noise"}
     for cell, colour in zip(cells, sns.color_palette("viridis", len(cells)), strict=True):
         history = results.arrays(cell)

@@ -14,6 +14,19 @@ SEEDS = (0, 1, 2)
 
 DATA_TITLES = {name: DATASETS[name].title for name in DATA}
 MODEL_TITLES = {name: FAMILIES[name].title for name in MODELS}
+DENSITY_TITLES = {  # of reducers and of estimators of a density ratio
+    "isomap": "Isomap",
+    "pca": "PCA",
+    "umap": "UMAP",
+    "tsne": "t-SNE",
+    "tsne-joint": "t-SNE, joint",
+    "autoencoder-conv": "autoencoder, conv.",
+    "beta-vae": "β-VAE",
+    "flow-density": "density of a flow",
+    "knn": "kNN",
+    "kde": "KDE",
+    "kde-cv": "KDE, tuned",
+}
 
 
 def collected(

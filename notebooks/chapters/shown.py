@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import pandas as pd
 from IPython import get_ipython
 
-from chapters.nfl import DATA_TITLES
+from chapters.nfl import DATA_TITLES, DENSITY_TITLES
 from helpers.report import style
 
 LONG = 12  # rows; more are folded
-TITLES = DATA_TITLES | style.TITLES  # of data sets and models
+TITLES = DATA_TITLES | DENSITY_TITLES | style.TITLES  # of data sets, models and maps
 Write = Callable[[pd.DataFrame, str], str]
 
 
@@ -52,11 +52,13 @@ def long(frame: pd.DataFrame, matter: Mapping[str, Collection]) -> Long:
     return Long(frame, [place for place, keep in enumerate(kept) if keep])
 
 
-def page(
-    frame: pd.DataFrame,
-    matter: Sequence[int] | None = None,
-    write: Write = lambda part, _name: part.to_html(),
-) -> str:
+def _html(part: pd.DataFrame, _name: str) -> str:
+    """A part as a table; an index that only counts its rows is left out."""
+    counts = part.index.names == [None] and pd.api.types.is_integer_dtype(part.index)
+    return part.to_html(index=not counts)
+
+
+def page(frame: pd.DataFrame, matter: Sequence[int] | None = None, write: Write = _html) -> str:
     """A frame as HTML; `matter` are the places of the rows above the fold, if it is long.
 
     `write` makes a table of a part of it, which is called "first" or "all".

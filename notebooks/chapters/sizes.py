@@ -36,6 +36,13 @@ def names(families: Sequence[str], factors: Sequence[str]) -> list[str]:
     return [f"{family}{FACTORS[factor]}" for family in families for factor in factors]
 
 
+def titles(families: Sequence[str], factors: Sequence[str]) -> dict[str, str]:
+    """How these models are written, e.g. "vae-4x" -> "VAE, 4 times"."""
+    words = {"1/4": ", a quarter", "1": "", "4": ", 4 times", "16": ", 16 times"}
+    written = [f"{TITLES[family]}{words[factor]}" for family in families for factor in factors]
+    return dict(zip(names(families, factors), written, strict=True))
+
+
 def with_size(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of sized models, with columns `family` and `factor`, in order of both.
 

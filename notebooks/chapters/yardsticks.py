@@ -36,6 +36,25 @@ def ranking(frame: pd.DataFrame, models: Sequence[str], metrics: Sequence[str]) 
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
+def praise(ranked: pd.DataFrame, metrics: Sequence[str], trained: Sequence[str]) -> dict[str, int]:
+    """Of those of `metrics` that are in a table of `ranking`, counts.
+
+    `praised`: how many there are; `unseen`: on how many copies are not worse than other real
+    images; `copies_ahead`: on how many they come before every trained model.
+    """
+    found = ranked.loc[[t for t in (record(m).title for m in metrics) if t in ranked.index]]
+    places = [
+        {name: place for place, tied in enumerate(order.split(", ")) for name in tied.split(" = ")}
+        for order in found["order, best first"]
+    ]
+    own, others = named("copies"), [named(model) for model in trained]
+    return {
+        "praised": len(found),
+        "unseen": int((found["copies against real"] != "worse").sum()),
+        "copies_ahead": sum(at[own] < min(at[name] for name in others) for at in places),
+    }
+
+
 def _compared(difference: pd.Series) -> str:
     """What a paired difference in loss says: its 90 % interval above 0, below it, or neither."""
     found = mean_interval(list(difference))

@@ -45,7 +45,7 @@ def samples_by_number(models: Sequence[str], shown: int = 4) -> Figure:
     plans = experiment.collected(BLOOD)
     sets = [_pictures(plan, models) for plan in plans]
     wide = max(map(len, sets))
-    figure, axes = panels(len(plans), wide, size=(2.5 * wide, 4.6 * len(plans)))
+    figure, axes = panels(len(plans), wide, size=(2.3 * wide, 4.3 * len(plans)))
     for row, plan, pictures in zip(axes, plans, sets, strict=True):
         for axis in row[len(pictures) :]:
             axis.set_visible(False)
@@ -59,19 +59,22 @@ def samples_by_number(models: Sequence[str], shown: int = 4) -> Figure:
 def nearest(plan: Plan, models: Sequence[str]) -> Figure:
     """Of each class the image nearest to a training image, above that one; a panel per model."""
     sets = _pictures(plan, models, "nearest/")
-    side = next(iter(sets.values())).shape[2]
-    wide = 0.65 * len(next(iter(sets.values())))
-    figure, axes = panels(1, len(sets), size=(wide * len(sets), 1.9))
-    for axis, (title, pairs) in zip(axes[0], sets.items(), strict=True):
+    classes, _, side = next(iter(sets.values())).shape[:3]
+    rows = -(-len(sets) // 2)
+    figure, axes = panels(rows, 2, size=(9.2, rows * (8.6 / classes + 0.35)))
+    for axis, (title, pairs) in zip(axes.flat, sets.items(), strict=False):
         show(axis, title, mosaic(pairs.swapaxes(0, 1)))
-    name_rows(axes[0, 0], ["image", "nearest"], height=side)
+    for axis in axes.flat[len(sets) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        name_rows(axis, ["image", "nearest"], height=side)
     return figure
 
 
 def by_number(models: Sequence[str]) -> Figure:
     """Accuracy against the number of real images of each class, a panel per generator, at 1x."""
     frames = {p.per_class: tables.frame(p, models) for p in experiment.collected(BLOOD)}
-    figure, axes = panels(1, len(models), size=(3.4 * len(models), 3.8))
+    figure, axes = panels(1, len(models), size=(3.06 * len(models), 3.6))
     for axis, model in zip(axes[0], models, strict=True):
         for name, (setting, label) in _LINES.items():
             key = (setting, "", 0) if setting in BASELINES else (setting, model, 1)

@@ -4,13 +4,14 @@ The rules were fixed before the full run, after three trial units had been looke
 there are, and how their outcomes combine, is here; the numbers are from `density.tables`.
 """
 
+import re
 from typing import NamedTuple
 
 import pandas as pd
 
 from chapters.density import grid, ratios, tables
 from chapters.density.tables import FOUND, LARGE, SCORE_K, STUDY, TOLERANCE, real
-from chapters.nfl import DATA
+from chapters.nfl import DATA, DENSITY_TITLES
 from chapters.quantities import Quantity
 from chapters.verdicts import Part, Verdict, bracketed, claim, opposite, outcomes, together, verdict
 from helpers.metrics.statistics import mean_interval
@@ -39,10 +40,10 @@ def c14(e: Evidence) -> Verdict:
     frame = _authors_scores(frame) if e.authors else frame
     table = reducers(frame, SCARCE)
     number = "; ".join(
-        f"{TITLES[name]}, Isomap − {row['best rival']}: {row['isomap minus rival']}"
+        f"{TITLES[name]}, Isomap − {row['best rival']}: {row['Isomap minus rival']}"
         for name, row in table.iterrows()
     )
-    against = ", ".join(f"{value} on {TITLES[d]}" for d, value in table["isomap is"].items())
+    against = ", ".join(f"{value} on {TITLES[d]}" for d, value in table["Isomap is"].items())
     return verdict(
         isomap_is_best(frame, SCARCE),
         _seeds(number, frame),
@@ -66,7 +67,8 @@ def c15(e: Evidence) -> Verdict:
         return verdict("open", "–", "results of the experiment on estimators are missing")
     table = estimators(frame)
     number = "; ".join(f"{TITLES[d]}, spread of kNN: {table.loc['knn', d]} nats" for d in DATA)
-    invariant = ", ".join(f"{name} {value}" for name, value in table["invariant"].items())
+    answers = table["invariant"].items()
+    invariant = ", ".join(f"{DENSITY_TITLES.get(name, name)} {value}" for name, value in answers)
     return verdict(only_knn(frame), _seeds(number, frame), f"invariant to its setting: {invariant}")
 
 
@@ -78,7 +80,7 @@ def _spoken_of(e: Evidence) -> pd.DataFrame | None:
 
 
 def _seeds(number: str, frame: pd.DataFrame) -> str:
-    return f"{number}; n = {frame['seed'].nunique()}".replace("-", "−")
+    return re.sub(r"-(?=\d)", "−", f"{number}; n = {frame['seed'].nunique()}")
 
 
 def _authors_scores(frame: pd.DataFrame) -> pd.DataFrame:
@@ -125,9 +127,9 @@ def reducers(frame: pd.DataFrame, per_class: int) -> pd.DataFrame:
         interval = mean_interval(list(part.quantity.values.values()))
         rows[name] = {
             "isomap": f"{tables.by_seed(frame, name, per_class)['isomap'].mean():.3f}",
-            "best rival": rival,
-            "isomap minus rival": bracketed(interval, 3, signed=True),
-            "isomap is": BEST[_best(parts)],
+            "best rival": DENSITY_TITLES.get(rival, rival),
+            "Isomap minus rival": bracketed(interval, 3, signed=True),
+            "Isomap is": BEST[_best(parts)],
         }
     return pd.DataFrame(rows).T.rename_axis("data set")
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from chapters import nfl
 from helpers.report import scores
+from helpers.report.style import TITLES
 
 from .. import criterion
 from . import FORMAL, Judged, demands, stability, tables
@@ -76,7 +77,7 @@ def _judgement(judged: Judged) -> list[str | float | int]:
         if len(judged.seeds) > 1
         else "unknown: one seed",
         round(float(share[leaders].sum()), 6),
-        ", ".join(f"{model} {part:.0%}" for model, part in models.items()),
+        ", ".join(f"{TITLES[model]} {part:.0%}" for model, part in models.items()),
         round(float((tables.certainty(judged, grid) >= stability.SURE).mean()), 6),
         f"{front.sum()} of {len(front)}",
         len(judged.seeds),

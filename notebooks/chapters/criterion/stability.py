@@ -66,10 +66,10 @@ def leaders(judged: Judged) -> list[int]:
 
 
 def either(cells: Sequence[tuple[str, str]]) -> str:
-    """Cells of which any may be meant: "gan 0.2, 0.1 or ddpm 0.4"."""
+    """Cells of which any may be meant: "GAN 0.2, 0.1 or DDPM 0.4"."""
     texts, of = [], ""
     for model, level in sorted(cells, key=lambda cell: [m for m, _ in cells].index(cell[0])):
-        texts.append(level if model == of else f"{model} {level}")
+        texts.append(level if model == of else f"{TITLES[model]} {level}")
         of = model
     *rest, last = texts or [""]
     return f"{', '.join(rest)} or {last}" if rest else last

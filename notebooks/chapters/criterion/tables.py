@@ -15,7 +15,7 @@ from helpers.metrics.records import DIMENSIONS, record
 from helpers.metrics.statistics import mean_interval
 from helpers.models.families import REFERENCES
 from helpers.report import scores
-from helpers.report.style import number, text
+from helpers.report.style import TITLES, number, text
 
 from .. import criterion
 from . import FORMAL, HEADLINE, ROOT_FID, Judged, stability
@@ -81,8 +81,8 @@ def scored(found: Found) -> dict[str, Judged]:
 
 
 def label(cell: tuple[str, str]) -> str:
-    """A cell as text: "ddpm 0.1"."""
-    return " ".join(cell)
+    """A cell as text: "DDPM 0.1"."""
+    return f"{TITLES[cell[0]]} {cell[1]}"
 
 
 def basis(names: Sequence[str], found: Found) -> pd.DataFrame:
@@ -113,7 +113,7 @@ def _grouped(cells: Sequence[tuple[str, str]]) -> str:
     levels: dict[str, list[str]] = {}
     for model, level in cells:
         levels.setdefault(model, []).append(level)
-    return "; ".join(f"{model} {', '.join(some)}" for model, some in levels.items())
+    return "; ".join(f"{TITLES[model]} {', '.join(some)}" for model, some in levels.items())
 
 
 def anchors(found: Found) -> pd.DataFrame:

@@ -6,11 +6,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chapters import nfl
 from helpers.report.style import panels
 
 from . import grid, ratios, tables, truth
 
 _ORDER = grid.MAPS + grid.SCORED_ONLY
+_TITLES = nfl.DATA_TITLES | nfl.DENSITY_TITLES
 _COLOURS = dict(zip(_ORDER, sns.color_palette("tab10", len(_ORDER)), strict=True))
 _LINES = {"knn": "-", "kde": "--", "kde-cv": ":", "logistic": "-.", "neural": (0, (1, 2, 4, 2))}
 _ESTIMATORS = dict(
@@ -25,7 +27,7 @@ def scores(frame: pd.DataFrame, k: int = tables.SCORE_K) -> Figure:
     """
     table = frame[(frame["metric"] == "density_spearman") & (frame["setting"] == k)]
     names = tables.names(frame)
-    figure, axes = panels(1, len(names), size=(2.7 * len(names) + 1, 4.2))
+    figure, axes = panels(1, len(names), size=(1.9 * len(names) + 1.6, 4.2))
     shown = [name for name in _ORDER if name in set(table["reducer"])][::-1]
     sizes = sorted(table["per_class"].unique())
     for axis, name in zip(axes[0], names, strict=True):
@@ -34,13 +36,19 @@ def scores(frame: pd.DataFrame, k: int = tables.SCORE_K) -> Figure:
             found = tables.intervals(some, "reducer").reindex(shown).dropna(subset="mean")
             at = np.array([shown.index(reducer) for reducer in found.index]) - shift
             _bars(axis, found, at, marker, sns.color_palette("colorblind")[sizes.index(size)])
-        axis.set(title=name, xlabel="Spearman correlation", ylim=(-0.6, len(shown) - 0.4))
-        axis.set_yticks(range(len(shown)), shown if axis is axes[0, 0] else [""] * len(shown))
+        axis.set(title=_title(name), ylim=(-0.6, len(shown) - 0.4))
+        texts = map(_title, shown) if axis is axes[0, 0] else [""] * len(shown)
+        axis.set_yticks(range(len(shown)), list(texts))
         axis.axvline(0, color="0.3", linewidth=0.8)
+    figure.supxlabel("Spearman correlation", fontsize="medium")
     marks = axes[0, 0].collections[: 2 * len(sizes) : 2]  # each is followed by its intervals
     texts = [f"fitted to {size} per class" for size in sizes]
     figure.legend(marks, texts, loc="outside upper center", ncols=len(sizes), frameon=False)
     return figure
+
+
+def _title(name: str) -> str:
+    return _TITLES.get(name, name)
 
 
 def _bars(axis: Axes, found: pd.DataFrame, at: np.ndarray, marker: str, colour) -> None:
@@ -54,20 +62,26 @@ def over_k(frame: pd.DataFrame, per_class: int) -> Figure:
     """The reducers' mean scores against the number of neighbours k, a panel per data set."""
     table = frame[(frame["metric"] == "density_spearman") & (frame["per_class"] == per_class)]
     names = tables.names(frame)
-    figure, axes = panels(1, len(names), size=(2.7 * len(names) + 2, 3.4))
+    figure, axes = panels(1, len(names), size=(1.9 * len(names) + 1.6, 3.9))
     for axis, name in zip(axes[0], names, strict=True):
         some = table[table["dataset"] == name]
         wide = some.pivot_table(index="setting", columns="reducer", values="value")
         for reducer in [r for r in _ORDER if r in wide]:
-            style = {"color": _COLOURS[reducer], "label": reducer}
+            style = {"color": _COLOURS[reducer], "label": _title(reducer)}
             width = 2.6 if reducer == "isomap" else 1.3
             axis.plot(wide.index, wide[reducer], "o-", markersize=3, linewidth=width, **style)
-        axis.set(title=name, xlabel="neighbours k", xscale="log")
+        axis.set(title=_title(name), xlabel="neighbours k", xscale="log")
         axis.set_xticks(wide.index, [f"{k:g}" for k in wide.index])
         axis.minorticks_off()
     axes[0, 0].set_ylabel("Spearman correlation")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _legend(figure, axes[0, -1], 5)
     return figure
+
+
+def _legend(figure: Figure, axis: Axes, columns: int) -> None:
+    """What one panel labels, below all of them."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def against_truth(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
@@ -78,7 +92,7 @@ def against_truth(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
     table = frame[(frame["dataset"] == truth.BLOBS) & (frame["reducer"] == reducer)]
     table = table[table["metric"] == "mean"]
     columns = len(ratios.ESTIMATORS)
-    figure, axes = panels(2, columns, size=(2.5 * columns, 5.2))
+    figure, axes = panels(2, columns, size=(1.85 * columns, 4.6))
     for row, leak in enumerate(truth.WIDTHS):
         for axis, (name, estimator) in zip(axes[row], ratios.ESTIMATORS.items(), strict=True):
             some = table[(table["leak"] == leak) & (table["estimator"] == name)]
@@ -88,12 +102,20 @@ def against_truth(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
             axis.axline((0, 0), slope=1, color="0.3", linestyle="--", linewidth=1)
             axis.sharey(axes[row, 0])
             if row == 0:
-                axis.set_title(name)
+                axis.set_title(_title(name))
             else:
                 axis.set_xlabel("true ln ratio")
             if row == 0 and len(estimator.values) > 1:
-                axis.legend(fontsize=7, frameon=False, title=estimator.setting, title_fontsize=7)
-        axes[row, 0].set_ylabel(f"{leak} leak: mean estimate")
+                axis.legend(
+                    fontsize=8,
+                    frameon=False,
+                    title=estimator.setting,
+                    title_fontsize=8,
+                    borderpad=0,
+                    labelspacing=0.15,
+                    handlelength=1,
+                )
+        axes[row, 0].set_ylabel(f"{leak} leak:\nmean estimate")
     return figure
 
 
@@ -122,18 +144,18 @@ def over_settings(frame: pd.DataFrame, reducer: str = "isomap", fraction: float 
     shown = [name for name, estimator in ratios.ESTIMATORS.items() if len(estimator.values) > 1]
     names = tables.names(frame)
     colours = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
-    figure, axes = panels(1, len(shown), size=(2.8 * len(shown) + 1.5, 3.2))
+    figure, axes = panels(1, len(shown), size=(2.2 * len(shown) + 0.4, 3.5))
     for axis, estimator in zip(axes[0], shown, strict=True):
         some = table[table["estimator"] == estimator]
         wide = some.pivot_table(index="setting", columns="dataset", values="value")
         for name in names:
-            axis.plot(range(len(wide)), wide[name], "o-", color=colours[name], label=name)
+            axis.plot(range(len(wide)), wide[name], "o-", color=colours[name], label=_title(name))
         axis.sharey(axes[0, 0])
         axis.vlines(-0.35, 0, tables.TOLERANCE, color="black", linewidth=5)
-        axis.set(title=estimator, xlabel=ratios.ESTIMATORS[estimator].setting)
+        axis.set(title=_title(estimator), xlabel=ratios.ESTIMATORS[estimator].setting)
         axis.set_xticks(range(len(wide)), [f"{s:g}" for s in wide.index])
     axes[0, 0].set_ylabel("mean estimate (nats)")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _legend(figure, axes[0, -1], len(names))
     return figure
 
 
@@ -145,7 +167,7 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
     """
     table = frame[(frame["reducer"] == reducer) & (frame["leak"] == "copies")]
     names = tables.real(frame)
-    figure, axes = panels(1, len(names), size=(3.3 * len(names) + 1.4, 3.6))
+    figure, axes = panels(1, len(names), size=(2.9 * len(names) + 0.4, 3.9))
     for axis, name in zip(axes[0], names, strict=True):
         some = table[table["dataset"] == name]
         tried = sorted(some["fraction"].unique())
@@ -155,31 +177,34 @@ def responses(frame: pd.DataFrame, reducer: str = "isomap") -> Figure:
             mine = some[(some["estimator"] == estimator) & (some["setting"] == about.default)]
             means = mine[mine["metric"] == "mean"].groupby("fraction")["value"].mean()
             style = {"color": _ESTIMATORS[estimator], "linestyle": _LINES[estimator]}
-            axis.plot(means.index, means, marker="o", markersize=3, label=estimator, **style)
+            axis.plot(
+                means.index, means, marker="o", markersize=3, label=_title(estimator), **style
+            )
             if estimator == "knn":
                 null = mine[(mine["metric"] == "sd") & (mine["fraction"] == 0)]["value"]
                 axis.axhspan(-2 * null.mean(), 2 * null.mean(), color="0.5", alpha=0.2)
-        axis.set(title=name, xlabel="fraction of near-copies")
+        axis.set(title=_title(name), xlabel="fraction of near-copies")
         axis.set_xscale("symlog", linthresh=0.002, linscale=0.5)
         axis.set_xticks([0, 0.002, 0.01, 0.05, 0.2], ["0", "0.002", "0.01", "0.05", "0.2"])
         axis.minorticks_off()
     axes[0, 0].set_ylabel("mean ln ratio (nats)")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _legend(figure, axes[0, -1], 6)
     return figure
 
 
 def pairs(frame: pd.DataFrame) -> Figure:
     """Every pair of reducer and estimator: error on the blobs, and separation of a 1 % leak."""
     table = tables.pairs(frame)
-    figure, axes = panels(1, 2, size=(10.5, 4.0))
+    figure, axes = panels(1, 2, size=(9.2, 4.0))
     titles = {
-        "error": "error against exact truth (nats), lower is better",
-        "at_1_percent": "1 % near-copies, in null deviations, higher is better",
+        "error": "error against exact truth (nats)\nlower is better",
+        "at_1_percent": "1 % near-copies, in null deviations\nhigher is better",
     }
     for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
         wide = table[column].unstack("estimator")
         wide = wide.reindex(index=[r for r in grid.MAPS if r in wide.index])
         wide = wide[[e for e in ratios.ESTIMATORS if e in wide]]
+        wide = wide.rename(index=_title, columns=lambda name: _title(name).replace(" ", "\n"))
         colours = "rocket" if column == "error" else "rocket_r"
         sns.heatmap(wide, annot=True, fmt=".1f", cmap=colours, ax=axis, cbar=False)
         axis.set(title=title, ylabel="", xlabel="")

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from chapters.nfl import DENSITY_TITLES
 from helpers.metrics.statistics import Interval, mean_interval
 from helpers.report.style import text
 
@@ -157,9 +158,9 @@ def advice(frame: pd.DataFrame) -> pd.DataFrame:
     columns = ["error", "at_1_percent", "at_5_percent", "null_q95"]
     rows = {
         purpose: {
-            "pair": " + ".join(pair),
+            "pair": " + ".join(DENSITY_TITLES.get(name, name) for name in pair),
             "its value": f"{table.loc[pair, column]:.2f}",
-            "isomap + knn": f"{table.loc[own, column]:.2f}",
+            "Isomap + kNN": f"{table.loc[own, column]:.2f}",
         }
         for (purpose, pair), column in zip(purposes.items(), columns, strict=True)
     }

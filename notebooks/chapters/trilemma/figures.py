@@ -30,7 +30,7 @@ _ROWS = {  # of the figure of gains: setting, multiple and how it is written
 
 def gains(frames: Frames, level: str = "sgd") -> Figure:
     """Accuracy minus that of the private images alone, seed by seed, per setting (TRI Fig. 5)."""
-    figure, (axes,) = panels(1, len(frames), size=(1.6 + 3.0 * len(frames), 4.4))
+    figure, (axes,) = panels(1, len(frames), size=(1.6 + 2.5 * len(frames), 4.4))
     for axis, (name, frame) in zip(axes, frames.items(), strict=True):
         axis.axvline(0, color="black", linewidth=1)
         for place, (setting, multiple) in enumerate(_ROWS):
@@ -74,7 +74,7 @@ def against_noise(frames: Frames) -> Figure:
             _curves(axis, frame, metric, names)
             if column == 0:
                 arrow = "↑" if criterion.better > 0 else "↓"
-                axis.set_ylabel(f"{criterion.title} {arrow}\n{criterion.measure}", fontsize=8.5)
+                axis.set_ylabel(f"{criterion.title} {arrow}\n{criterion.measure}", fontsize=9)
         axes[-1, column].set_xlabel("noise multiplier σ")
     figure.align_ylabels(axes[:, 0])
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -95,7 +95,7 @@ def _curves(axis: Axes, frame: pd.DataFrame, metric: str, names: list[str]) -> N
         axis.axhline(unseen.mean(), color="0.35", linestyle="-.", label=SHOWN["real"])
     if metric == "images_per_second":
         axis.set_yscale("log")
-    axis.set_xticks(range(len(names)), names, fontsize=7.5)
+    axis.set_xticks(range(len(names)), [name.removesuffix("ped") for name in names], fontsize=9)
 
 
 def radars(frames: Frames, noisy: str = "0.4") -> Figure:
@@ -109,7 +109,7 @@ def radars(frames: Frames, noisy: str = "0.4") -> Figure:
         "here, without noise": (radar(plain), radar(here(frames, "sgd", ["real"]), plain)),
         f"here, σ = {noisy}": (radar(here(frames, noisy), plain), None),
     }
-    figure = panels(1, 1, size=(12.6, 4.9))[0]
+    figure = panels(1, 1, size=(9.2, 3.7))[0]
     figure.clear()
     angles = np.linspace(0, 2 * np.pi, len(CRITERIA), endpoint=False)
     for place, (title, (found, unseen)) in enumerate(drawn.items(), start=1):
@@ -119,11 +119,12 @@ def radars(frames: Frames, noisy: str = "0.4") -> Figure:
             _polygon(axis, angles, row, color=COLOURS[family], marker=MARKERS[family])
         if unseen is not None:
             _polygon(axis, angles, unseen.loc["real"], color="0.35", linestyle="--", marker="*")
-        axis.set_title(title, pad=22)
+        axis.set_title(title, pad=14)
         axis.set_theta_offset(np.pi / 2)
         axis.set_theta_direction(-1)
-        axis.set_xticks(angles, [c.title for c in CRITERIA.values()], fontsize=8.5)
-        axis.tick_params(axis="x", pad=11)
+        names = [criterion.title.replace(" ", "\n") for criterion in CRITERIA.values()]
+        axis.set_xticks(angles, names, fontsize=9)
+        axis.tick_params(axis="x", pad=5)
         axis.set(ylim=(0, 1.0), yticks=[0.25, 0.5, 0.75, 1.0], yticklabels=[])
     handles = [
         figure.axes[0].plot([], [], color=_COLOURS[m], marker=_MARKERS[m], label=title)[0]

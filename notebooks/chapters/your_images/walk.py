@@ -38,7 +38,8 @@ from ..ledger import text_table
 from ..release.letters import laid_out
 
 PER_CLASS = 10
-_SHOWN = 10
+_SHOWN = 4  # images of a class
+_ACROSS = 3  # sets of them side by side
 
 
 class Place(NamedTuple):
@@ -185,11 +186,16 @@ def by_class(images: folders.Images, most: int) -> np.ndarray:
 def drawn(sets: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """A panel for each set of images uint8 [classes, n, S, S(, 3)], a row for each class."""
     high, wide = next(iter(sets.values())).shape[:2]
-    height = 3.1 * high / wide + 0.5
-    figure, axes = style.panels(1, len(sets), size=(3.1 * len(sets), height))
-    for axis, (name, images) in zip(axes[0], sets.items(), strict=True):
+    columns = min(len(sets), _ACROSS)
+    rows = -(-len(sets) // columns)
+    height = 2.9 * high / wide + 0.3
+    figure, axes = style.panels(rows, columns, size=(3.1 * columns, height * rows))
+    for axis, (name, images) in zip(axes.flat, sets.items(), strict=False):
         show(axis, name, mosaic(images))
-    name_rows(axes[0, 0], classes, height=images.shape[2])
+    for axis in axes.flat[len(sets) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        name_rows(axis, classes, height=images.shape[2])
     return figure
 
 
