@@ -7,6 +7,7 @@ subtract it: not what `python -m helpers release` does.
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from helpers.data import datasets, draws
@@ -32,6 +33,16 @@ class Released(NamedTuple):
     guarantee: release.Guarantee
     accuracy: float  # of a classifier trained on the images
     ceiling: float  # and on the private ones
+
+    def table(self) -> pd.DataFrame:
+        """What is promised and what is left, in one row."""
+        numbers = {
+            "ε, one added or removed": self.guarantee.epsilon,
+            "ε, one replaced": self.guarantee.epsilon_replaced,
+            "accuracy": self.accuracy,
+            "accuracy of the private digits": self.ceiling,
+        }
+        return pd.DataFrame({name: [f"{value:.2f}"] for name, value in numbers.items()})
 
 
 def released(name: str, epsilon: float, seed: int) -> Released:

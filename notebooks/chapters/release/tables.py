@@ -85,7 +85,7 @@ def answer(epsilons: Sequence[float], private: int = 10) -> pd.DataFrame:
             "mechanism": MECHANISMS[mechanism] + more,
             "public": PUBLIC[public],
         }
-        row |= {_at(e): text(values[e], 2) if e in there else "" for e in epsilons}
+        row |= {_at(e): text(values[e], 2) if e in there else "–" for e in epsilons}
         rows.append(row | {"seeds": max(values[e].n for e in there)})
     frame = pd.DataFrame(rows).sort_values("order", kind="stable").drop(columns="order")
     return frame.set_index(["private", "mechanism"])
@@ -150,7 +150,7 @@ def brought(epsilon: float, counts: Sequence[int] = (10, 20, 50)) -> pd.DataFram
         row = {"private": datasets.about(dataset).title}
         for count in counts:
             key = dataset, "release", public, count, 100, False, 0, epsilon
-            row[f"{count} a class"] = text(found[key], 2) if key in found.index else ""
+            row[f"{count} a class"] = text(found[key], 2) if key in found.index else "–"
         rows.append(row)
     return pd.DataFrame(rows).set_index("private")
 
