@@ -153,6 +153,9 @@ def test_the_readmes_answer_is_that_of_the_chapters():
         "{guarantees_release_organamnist_10:.2f}, {guarantees_release_organamnist_3:.2f} and "
         "{guarantees_release_organamnist_1:.2f} on OrganAMNIST, where the private images give "
         "{guarantees_private_organamnist:.2f}",
+        "keeps {guarantees_folder_least_10:.0f} to {guarantees_folder_most_10:.0f} % of the "
+        "private images' worth at an ε of 10 and {guarantees_folder_least_3:.0f} to "
+        "{guarantees_folder_most_3:.0f} % at 3",
         "leaks a private image most in {ddpm_leaks_most:.0f} of {ddpm_leaks_of:.0f} comparisons",
         "({mnist_accuracy_vae_plain:.2f}; the DDPM's {mnist_accuracy_ddpm_plain:.2f}; the hundred "
         "private images themselves {mnist_accuracy_real:.2f})",

@@ -45,6 +45,11 @@ def glued() -> dict[str, float]:
     }
     numbers["guarantees_stepwise_mnist_10"] = best.pop(("mnist", 10.0))
     numbers["guarantees_stepwise_rest"] = max(best.values())
+    alike = [(d, side) for d, sides in plan.FOLDERS.items() for side in sides if side != "letters"]
+    for epsilon in plan.EPSILONS:
+        shares = [100 * tables.kept(*each, epsilon) for each in alike]
+        numbers[f"guarantees_folder_least_{epsilon:g}"] = min(shares)
+        numbers[f"guarantees_folder_most_{epsilon:g}"] = max(shares)
     for encoder, mean in tables.by_encoder("organamnist", 1.0).mean().items():
         numbers[f"guarantees_encoder_{encoder}"] = mean
     for kind in labelled.KINDS:

@@ -12,7 +12,7 @@ from helpers.training import release
 
 from . import experiment
 from .experiment import DELTA
-from .plan import SIMULATED
+from .plan import FOLDERS, SIMULATED
 
 _SETTING = ["dataset", "mechanism", "public", "private", "synthetic", "soft", "encoder"]
 DATASETS = ("mnist", "organamnist", "bloodmnist", "corn", "octmnist")  # in this order
@@ -122,24 +122,29 @@ def encoders(epsilons: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["private", "ε"])
 
 
+def kept(dataset: str, public: str, epsilon: float) -> float:
+    """The share of the private images' accuracy that a release keeps, on the same private draws.
+
+    `KeyError` if it was not measured.
+    """
+    frame = experiment.frame()
+    simple = (frame["private"] == 10) & (frame["synthetic"] == 100) & (frame["encoder"] == 0)
+    frame = frame[simple & (frame["metric"] == "accuracy") & (frame["dataset"] == dataset)]
+    index = ["mechanism", "public", "epsilon", "seed"]
+    values = frame.set_index(index)["value"]
+    released = values.loc["release", public, epsilon]
+    own = values.loc["private", "", math.inf][released.index]
+    return float(released.mean() / own.mean())
+
+
 def shares(epsilons: Sequence[float]) -> pd.DataFrame:
-    """The share of the private images' accuracy that a release with a folder keeps."""
-    folders = {"organamnist": ("validation", "training"), "mnist": ("letters",)}
-    folders |= {name: ("training",) for name in ("bloodmnist", "corn")}
-    frame, rows = experiment.frame(), []
-    frame = frame[(frame["metric"] == "accuracy") & (frame["private"] == 10)]
-    own = frame[frame["mechanism"] == "private"].set_index(["dataset", "seed"])["value"]
-    for dataset, publics in folders.items():
-        for public in publics:
-            part = frame[(frame["dataset"] == dataset) & (frame["public"] == public)]
-            if part.empty:
-                continue
-            row = {"private": datasets.about(dataset).title, "public": PUBLIC[public]}
-            for epsilon in epsilons:
-                values = part[part["epsilon"] == epsilon].set_index(["dataset", "seed"])["value"]
-                kept = values.mean() / own[values.index].mean()  # of the same private images
-                row[f"ε = {epsilon:g}"] = f"{number(100 * kept, 0)} %"
-            rows.append(row | {"seeds": part["seed"].nunique()})
+    """The same where the public side is a folder of images, a row each."""
+    rows = []
+    for dataset, public in ((name, side) for name in DATASETS for side in FOLDERS.get(name, ())):
+        row = {"private": datasets.about(dataset).title, "public": PUBLIC[public]}
+        row |= {_at(e): f"{number(100 * kept(dataset, public, e), 0)} %" for e in epsilons}
+        seeds = min(of(dataset, "release", public, e).n for e in epsilons)
+        rows.append(row | {"seeds": seeds})
     return pd.DataFrame(rows).set_index(["private", "public"])
 
 
