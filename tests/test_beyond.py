@@ -99,6 +99,13 @@ def frame(values: dict[tuple[str, str, int], list[float]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=experiment.COLUMNS)
 
 
+def test_equal_differences_have_the_p_of_the_limit():
+    assert tables._p_value(pd.Series([-0.1, -0.1, -0.1])) == 0
+    assert tables._p_value(pd.Series([0.0, 0.0])) == 1
+    assert tables._p_value(pd.Series([-0.1, -0.1, -0.1 + 1e-3])) < 0.01
+    assert math.isnan(tables._p_value(pd.Series([0.1])))
+
+
 def test_gains_are_formed_seed_by_seed_and_only_of_seeds_that_both_have():
     found = frame(
         {

@@ -59,9 +59,11 @@ def glued(prefix: str, found: pd.DataFrame, of: Plan) -> dict[str, float]:
         for setting in plan.SETTINGS:
             name = f"{setting.replace('+', '_')}_{model}"
             numbers[f"accuracy_{name}"] = tables.mean(found, setting, model, 1)
-            base = tables.mean(found, "real", "", 0)
-            numbers[f"gain_{name}"] = 100 * (numbers[f"accuracy_{name}"] - base)
         numbers[f"corners_synthetic_{model}"] = tables.mean(found, "synthetic", model, 1, "corners")
+    for row in tables.gains(found).itertuples():
+        if row.multiple <= 1 and row.gain:
+            name = "_".join(filter(None, ("gain", row.setting.replace("+", "_"), row.model)))
+            numbers[name] = 100 * row.gain.mean
     for model in (*plan.MODELS, experiment.REFERENCE):
         for metric in (*tables.DESCRIBED, "autoencoder_l1"):
             value = tables.mean(found, "generator", model, 0, metric, "")
@@ -75,7 +77,6 @@ def glued(prefix: str, found: pd.DataFrame, of: Plan) -> dict[str, float]:
     numbers["slower"] = numbers[f"{speed}cvae"] / numbers[f"{speed}latent_diffusion"]
     numbers["l1"] = numbers["autoencoder_l1_latent_diffusion"]
     real = numbers["accuracy_real"]
-    numbers["gain_geometric"] = 100 * (numbers["accuracy_geometric"] - real)
     numbers["half_width"] = 196 * math.sqrt(2 * real * (1 - real) / of.tested)
     numbers |= {"steps": of.steps, "generator_steps": of.generator_steps, "tested": of.tested}
     return {f"{prefix}_{name}": value for name, value in numbers.items() if value == value}

@@ -98,7 +98,8 @@ def settings(found: pd.DataFrame) -> list[tuple[str, str, int]]:
 def gains(found: pd.DataFrame, than: str = "real", metric: str = "accuracy") -> pd.DataFrame:
     """A row per setting: `gain` over a baseline seed by seed, `p` two-sided and `holm`.
 
-    One seed has no p; Holm's steps (1979) are over all rows that have one.
+    One seed has no p, and differences that are all equal have the limit's, 0, or 1 where they are
+    0. Holm's steps (1979) are over all rows that have one.
     """
     base, rows = values(found, than, "", 0, metric), []
     for setting, model, multiple in settings(found):
@@ -106,11 +107,18 @@ def gains(found: pd.DataFrame, than: str = "real", metric: str = "accuracy") -> 
             continue
         here = values(found, setting, model, multiple, metric)
         difference = (here - base[base.index.isin(here.index)]).dropna()
-        known = len(difference) > 1 and difference.std() > 0
-        p = float(ttest_1samp(difference, 0).pvalue) if known else math.nan
-        rows.append((setting, model, multiple, interval(difference), p))
+        rows.append((setting, model, multiple, interval(difference), _p_value(difference)))
     table = pd.DataFrame(rows, columns=["setting", "model", "multiple", "gain", "p"])
     return table.assign(holm=holm(table["p"].tolist()))
+
+
+def _p_value(difference: pd.Series) -> float:
+    """Of the t test over seeds that the mean is 0."""
+    if len(difference) < 2:
+        return math.nan
+    if difference.nunique() == 1:
+        return float(not difference.any())
+    return float(ttest_1samp(difference, 0).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
