@@ -19,7 +19,7 @@ from .plan import Plan
 
 
 def collect() -> Path:
-    """Measure what the plans lack, about ten hours of one core in all, and collect it.
+    """Measure what the plans lack, seven hours of one core in all, and collect it.
 
     Raises `assets.Unavailable` at once if the images of one cannot be had.
     """
