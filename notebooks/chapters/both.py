@@ -122,7 +122,7 @@ def figure(found: Mapping[str, Found]) -> Figure:
     """`winners` as a picture: the colour of the one kind that is best, pale where one seed says so
     and grey where several do not tell."""
     table = winners(found)
-    drawn, axes = panels(size=(1.2 * table.shape[1] + 2.1, 0.46 * len(table) + 1.2))
+    drawn, axes = panels(size=(1.06 * table.shape[1] + 2.0, 0.46 * len(table) + 1.2))
     colours = {kind: FAMILIES[first].colour for kind, (first, _) in KINDS.items()}
     shades = [[_shade(kinds, colours) for kinds in row] for row in table.to_numpy()]
     axis = axes[0, 0]
