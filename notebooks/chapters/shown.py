@@ -73,7 +73,7 @@ def page(frame: pd.DataFrame, matter: Sequence[int] | None = None, write: Write 
     note = f'<p class="same">The same in every row: {said}.</p>' if same else ""
     if len(frame) <= LONG and matter is None:
         return write(rest, "all") + note
-    matter = ends(frame)[:LONG] if matter is None else matter
+    matter = ends(frame) if matter is None else matter
     first = write(rest.iloc[list(matter)], "first") if len(matter) else ""
     summary = f"<summary>All {len(frame)} rows</summary>"
     first = f'<div class="first">{first}</div>' if first else ""

@@ -257,9 +257,9 @@ def by_number(models: Sequence[str], metric: str = "accuracy") -> pd.DataFrame:
 
 
 def generators_by_number(models: Sequence[str]) -> pd.DataFrame:
-    """`generators` at the two least numbers of real blood cells of a class, side by side."""
+    """`generators` at each number of real blood cells of a class, below each other."""
     parts = {
         f"n = {plan.per_class}": generators(frame(plan, models))
-        for plan in experiment.collected(BLOOD)[:2]
+        for plan in experiment.collected(BLOOD)
     }
-    return pd.concat(parts, axis=1)
+    return pd.concat(parts, names=["real images", "measure"])
