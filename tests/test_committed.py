@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chapters import front, leaks
+from chapters import beyond, both, front, leaks, release
+from chapters.beyond import plan
+from chapters.beyond import tables as beyond_tables
 from chapters.dataset import answers as answers_of
 from chapters.nfl import DATA_TITLES, MODEL_TITLES
 from chapters.release import experiment
@@ -177,6 +179,28 @@ def test_the_readmes_answer_is_that_of_the_chapters():
         "tested here.",
     ):
         assert said.format(**found) in readme
+
+
+def _of_plans(plans, prefix):
+    frames = [(each, beyond_tables.frame(each, plan.MODELS)) for each in plans]
+    found = [beyond.glued(prefix(each), frame, each) for each, frame in frames]
+    return {name: value for numbers in found for name, value in numbers.items()}
+
+
+PAGES = {
+    "guarantees": release.glued,
+    "corn": lambda: _of_plans([plan.CORN], lambda _: "corn"),
+    "blood": lambda: _of_plans(plan.BLOOD, lambda each: f"blood_{each.per_class}"),
+    "both_papers": lambda: both.counted(both.sets(["mnist", "octmnist", "organamnist"])),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_numbers_of_the_prose_are_those_that_the_results_give(name):
+    shown = glued(nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4))
+    expected = PAGES[name]()
+    assert expected
+    assert {key: shown.get(key) for key in expected} == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_leaks_that_the_discussion_tells_of_are_there():

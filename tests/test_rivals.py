@@ -1,11 +1,13 @@
 """The release's rivals: what reads private images, what was chosen on the stand-in, controls."""
 
+import csv
 from dataclasses import asdict
+from statistics import mean
 
 import pytest
 import torch
 
-from chapters.release import experiment, labelled, plan, public, stepwise, tuning
+from chapters.release import experiment, labelled, plan, public, stepwise, tables, tuning
 from helpers.data import datasets, files, places
 from helpers.randomness import generator as stream
 
@@ -46,3 +48,18 @@ def test_collected_units_are_those_of_today_s_settings():
         if unit.name in about["units"]:
             key = experiment.key_of(unit, about["data"][unit.dataset])
             assert about["units"][unit.name]["key"] == key, unit.name
+
+
+@pytest.mark.parametrize(
+    ("dataset", "side"), [("bloodmnist", "training"), ("organamnist", "phantoms")]
+)
+def test_the_share_that_is_kept_is_of_the_same_private_draws(dataset, side):
+    with (experiment.root() / "release.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dataset"] == dataset]
+    simple = {"private": "10", "synthetic": "100", "encoder": "0", "metric": "accuracy"}
+    rows = [row for row in rows if simple.items() <= row.items()]
+    at = {"mechanism": "release", "public": side, "epsilon": "1.0"}
+    released = {row["seed"]: float(row["value"]) for row in rows if at.items() <= row.items()}
+    own = {row["seed"]: float(row["value"]) for row in rows if row["mechanism"] == "private"}
+    expected = mean(released.values()) / mean(own[seed] for seed in released)
+    assert tables.kept(dataset, side, 1.0) == pytest.approx(expected)
