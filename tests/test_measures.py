@@ -7,7 +7,7 @@ import pytest
 
 from helpers.cli import main
 from helpers.data import datasets, files
-from helpers.metrics.evaluation import MEASURES, ROLES, Measure
+from helpers.metrics.evaluation import MEASURES, ON_DEMAND, ROLES, Measure
 from helpers.metrics.records import METRICS
 from helpers.report import tables
 from helpers.study import Cell, collected, compute, results, store
@@ -64,7 +64,8 @@ def test_a_cell_with_some_measures_is_read_and_says_what_it_lacks(home, capsys):
     assert main([*ATTACKS, "--status"]) == 0
     assert " 1        -       -        -" in capsys.readouterr().out.splitlines()[2]
     assert main([*ATTACKS[:-3], "--status"]) == 0
-    lacks = ", ".join(name for name in MEASURES if name not in ("membership", "loss_attack"))
+    others = ("membership", "loss_attack", *ON_DEMAND)
+    lacks = ", ".join(name for name in MEASURES if name not in others)
     assert f"missing: digits {CELL.name}: lacks {lacks}" in capsys.readouterr().out
     assert main(ATTACKS[:-3]) == 0  # what is measured stays, the rest joins it
     whole = results.obtain([CELL]).frame
@@ -84,6 +85,27 @@ def committed_alone(home, monkeypatch):
     monkeypatch.setattr(collected, "root", lambda *_: kept)
     monkeypatch.setattr(store, "runs_root", lambda: home / "elsewhere")
     return images["images"]
+
+
+def test_a_measure_on_demand_is_lacked_once_it_was_held_and_is_of_another_version(monkeypatch):
+    never, held = {"metrics": {}}, {"metrics": {"accuracy_combined_3x": 0.5}}
+    held |= {"measures": store.versions(["multiples"])}
+    assert "multiples" not in store.lacking(never)
+    assert store.lacking(never, ["multiples"]) == ["multiples"]
+    assert "multiples" not in store.lacking(held) and store.current(held) == held["metrics"]
+    monkeypatch.setitem(MEASURES, "multiples", Measure(version=2, on_demand=True))
+    assert "multiples" in store.lacking(held) and not store.current(held)
+
+
+def test_multiples_join_a_cell_as_far_as_it_has_the_images(home):
+    cell = Cell("digits", "vae", "sgd", 0.0, 0, "quick")  # of 20 images a class: enough for 2x
+    first = compute.run_cell(cell, measures=["accountant"])
+    more = compute.run_cell(cell, measures=["multiples"])
+    assert more["metrics"].items() > first["metrics"].items()
+    new = set(more["metrics"]) - set(first["metrics"])
+    assert new == {f"accuracy_{name}_2x" for name in ("synthetic", "real_synthetic", "combined")}
+    assert "multiples" in store.held(more) and "multiples" not in store.held(first)
+    assert not compute.run_cell(CELL, measures=["multiples"])["metrics"]  # of 3 images a class
 
 
 def test_a_measure_of_another_version_is_neither_shown_nor_mixed(committed_alone, monkeypatch):

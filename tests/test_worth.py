@@ -170,6 +170,16 @@ def test_settings_cover_every_mixture_at_every_multiple(digits, private, publish
     }
 
 
+def test_a_multiple_is_worth_the_same_whatever_others_are_asked_for(digits, private, published):
+    one, two = (
+        worth.settings(
+            digits, private, published, dataclasses.replace(EVALUATION, multiples=(k,)), seed=0
+        )
+        for k in (1, 2)
+    )
+    assert one | two == worth.settings(digits, private, published, EVALUATION, seed=0)
+
+
 def test_a_mixture_is_trained_on_the_set_it_names(digits, private, published):
     metrics = worth.settings(digits, private, published, EVALUATION, seed=0)
     mixed = worth.training_set(

@@ -7,6 +7,7 @@ from ..models.families import VARIANTS
 
 PRIVATE_PER_CLASS = 10  # images per class a generator is trained on
 DELTAS = (1e-3, 1e-5)  # the accountant's epsilon is reported at both
+MULTIPLES = (1, 2, 3)  # TRI's: synthetic images for each real one
 MEASURED = 5  # raise to measure every cell anew; for a part of it, raise its measure's version
 
 
@@ -22,6 +23,7 @@ class Measure:
     version: int = 1
     inputs: str = "images"  # what it is computed from; "arrays" if what is collected will do
     roles: tuple[str, ...] = ("full",)  # of `ROLES`: the runs whose images it is computed from
+    on_demand: bool = False  # whether it is only taken where it is asked for by its name
 
 
 # A cell's runs: on the full set, on the two that differ in the query, on the full one without it.
@@ -39,7 +41,9 @@ MEASURES = {name: Measure() for name in ORIGINAL} | {
     "membership": Measure(version=2),  # 1: others from the test split, a bound from counts
     "loss_attack": Measure(version=2),  # the same
     "consistency": Measure(version=2),  # 1: the judge had seen the private images
+    "multiples": Measure(on_demand=True),  # of main models on MNIST `worth` holds the same
 }
+ON_DEMAND = [name for name, measure in MEASURES.items() if measure.on_demand]
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Evaluation:
     inception: bool = True  # FID, LPIPS and the authors' pairs: a minute a cell, fetched weights
     isomap_neighbors: int = 15
     one_of_ten: bool = True  # a fourth training, for the second neighbor variant (defect D11)
-    multiples: tuple[int, ...] = (1, 2, 3)  # TRI's settings: synthetic images per real one
+    multiples: tuple[int, ...] = MULTIPLES  # of TRI's settings, in `worth`
     attacked: int = 10  # test images per class that DeepFool attacks
 
 

@@ -10,7 +10,7 @@ by its name.
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..models.presets import Training
 from ..randomness import generator as stream
 from ..training import accounting
 from . import attacks, features, fidelity, lpips, plane, privacy, utility, worth
-from .evaluation import DELTAS, PRIVATE_PER_CLASS, Evaluation
+from .evaluation import DELTAS, MULTIPLES, PRIVATE_PER_CLASS, Evaluation
 from .worth import TrainingSet
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
@@ -315,12 +315,26 @@ def accounted(private: Private) -> dict[str, float]:
 
 def take_worth(s: Subject) -> Measured:
     """What classifiers learn from the synthetic images, alone and with the private ones."""
-    private = TrainingSet(s.sets.full.images, s.sets.full.labels)
-    published = TrainingSet(s.synthetic.full, s.synthetic.labels)
+    private, published = _taught(s)
     metrics, by_class = worth.train_on_synthetic(s.dataset, published, s.evaluation, s.seed)
     metrics |= worth.settings(s.dataset, private, published, s.evaluation, s.seed)
     metrics |= worth.ceiling(s.dataset, private, s.evaluation, s.seed)
     return Measured(metrics, {"class_accuracy": by_class.numpy()})
+
+
+def take_multiples(s: Subject) -> Measured:
+    """What they learn from twice and thrice as many synthetic images as private ones, if there are
+    so many."""
+    private, published = _taught(s)
+    there = tuple(k for k in MULTIPLES[1:] if k * len(private.labels) <= len(published.labels))
+    more = replace(s.evaluation, multiples=there)
+    return Measured(worth.settings(s.dataset, private, published, more, s.seed), {})
+
+
+def _taught(s: Subject) -> tuple[TrainingSet, TrainingSet]:
+    """The private and the synthetic images that classifiers are trained on."""
+    images, labels = s.synthetic.full, s.synthetic.labels
+    return TrainingSet(s.sets.full.images, s.sets.full.labels), TrainingSet(images, labels)
 
 
 def take_consistency(s: Subject) -> Measured:

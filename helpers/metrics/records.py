@@ -139,18 +139,18 @@ _BASELINES = {
     "geometric": "turned and flipped copies",
     "geometric_unflipped": "turned copies",
 }
-# TRI's settings, by how many synthetic images there are for a private one
-_MIXTURES = {
-    f"{name}_{k}x": f"{title}, {k}x"
-    for k in (1, 2, 3)
-    for name, title in {
+
+
+def _mixtures(multiple: int) -> dict[str, str]:
+    """TRI's settings with so many synthetic images for each private one."""
+    titles = {
         "synthetic": "synthetic images",
         "real_synthetic": "private and synthetic images",
         "combined": "both, turned and flipped",
-        "combined_unflipped": "both, turned",
-    }.items()
-    if k == 1 or name != "combined_unflipped"
-}
+    }
+    if multiple == 1:
+        titles["combined_unflipped"] = "both, turned"
+    return {f"{name}_{multiple}x": f"{title}, {multiple}x" for name, title in titles.items()}
 
 
 def _settings(settings: Mapping[str, str], better: int) -> dict[str, Metric]:
@@ -178,8 +178,9 @@ METRICS: dict[str, Metric] = {
     **_of(
         "worth",
         "utility",
-        _WORTH | _UNDER_ATTACK | _settings(_BASELINES, 0) | _settings(_MIXTURES, +1),
+        _WORTH | _UNDER_ATTACK | _settings(_BASELINES, 0) | _settings(_mixtures(1), +1),
     ),
+    **_of("multiples", "utility", _settings(_mixtures(2) | _mixtures(3), +1)),
     "conditional_consistency": Metric(
         "shows the asked class ↑", +1, dimension="utility", measure="consistency"
     ),

@@ -152,8 +152,8 @@ def settings(
 ) -> dict[str, float]:
     """TRI's settings 3 to 5 at each of `evaluation.multiples`, e.g. `accuracy_combined_2x`.
 
-    Flips follow TRI; `combined_unflipped` only turns the images. Classifiers of the first multiple
-    are attacked too.
+    Flips follow TRI; at 1x `combined_unflipped` only turns the images, and classifiers are attacked
+    too.
     """
     variants = {
         "synthetic": ("synthetic", True),
@@ -162,9 +162,10 @@ def settings(
         "combined_unflipped": ("combined", False),
     }
     metrics = {}
-    for place, multiple in enumerate(evaluation.multiples):
+    for multiple in evaluation.multiples:
+        once = multiple == 1
         for name, (setting, flips) in variants.items():
-            if place and not flips:
+            if not (flips or once):
                 continue
             mixed = training_set(
                 setting,
@@ -175,7 +176,7 @@ def settings(
                 generator=stream(seed, f"evaluation/{setting}"),
             )
             name = f"{name}_{multiple}x"
-            metrics |= _worth(dataset, mixed, name, evaluation, seed, attack=not place)[0]
+            metrics |= _worth(dataset, mixed, name, evaluation, seed, attack=once)[0]
     return metrics
 
 

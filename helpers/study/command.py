@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import assets, datasets, files, places
-from ..metrics.evaluation import MEASURES
+from ..metrics.evaluation import MEASURES, ON_DEMAND
 from ..models.families import FAMILIES, REFERENCES, VARIANTS
 from ..models.presets import SCALES
 from . import collected, status
@@ -71,8 +71,8 @@ def add(commands: Any, exit_codes: str) -> None:
         default=[],
         choices=list(MEASURES),
         metavar="MEASURE",
-        help="take these alone, of collected cells too that lack them, and train only what they "
-        f"need; what else a cell holds stays. Default: all of {', '.join(MEASURES)}",
+        help="take these alone, of collected cells too; what else a cell holds stays. "
+        f"Of {', '.join(MEASURES)}; default: all but {', '.join(ON_DEMAND)}",
     )
     ask = command.add_argument_group("only ask")
     only = ask.add_mutually_exclusive_group()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data import files, places
-from ..metrics.evaluation import MEASURES, ORIGINAL
+from ..metrics.evaluation import MEASURES, ON_DEMAND, ORIGINAL
 from ..metrics.records import METRICS
 from .cell import Cell
 
@@ -61,9 +61,11 @@ def held(record: Mapping[str, Any]) -> list[str]:
 
 
 def lacking(record: Mapping[str, Any], asked: Collection[str] = ()) -> list[str]:
-    """Of the measures `asked` for (of all, if none are), those that a record does not hold."""
-    kept = held(record)
-    return [name for name in MEASURES if name not in kept and (not asked or name in asked)]
+    """Of the measures `asked` for, those that a record does not hold; of all, if none are, but for
+    those on demand that it never held."""
+    kept, told = held(record), record.get("measures", {})
+    due = asked or [name for name in MEASURES if name in told or name not in ON_DEMAND]
+    return [name for name in MEASURES if name in due and name not in kept]
 
 
 def current(record: Mapping[str, Any]) -> dict[str, float]:
