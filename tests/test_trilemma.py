@@ -278,10 +278,29 @@ def test_what_tri_says_of_the_numbers_here_is_that_of_the_results(found):
     assert tables.table_2(found).loc[("OCTMNIST", "copies"), "recall ↑"] == "0.000 ± 0.000"
 
 
-def test_multiples_that_are_not_collected_are_said_to_be_so(found):
+def test_multiples_are_collected_everywhere_and_a_missing_one_is_a_dash(found):
     table = tables.multiples(found)
-    assert (table.loc[["OCTMNIST", "OrganAMNIST"], ["2x", "3x"]] == tables.NONE).all(axis=None)
-    assert not (table.loc["MNIST"] == tables.NONE).any(axis=None)
+    assert not (table == "–").any(axis=None)
+    mnist = found["mnist"]
+    once = {"mnist": mnist[~mnist["metric"].str.endswith(("_2x", "_3x"))]}
+    bare = tables.multiples(once)
+    assert (bare[["2x", "3x", "3x − 1x"]] == "–").all(axis=None)
+    assert (bare["1x"] == table.loc[["MNIST"], "1x"]).all()
+
+
+def test_beside_a_setting_stands_the_same_without_synthetic_images(found):
+    csv = pd.read_csv(PAGE.parent.parent / "data" / "results" / "organamnist.csv")
+    csv = csv[(csv["model"] == "vae") & (csv["arm"] == "sgd")]
+    means = csv.groupby("metric")["value"].mean()
+    column = tables.settings(found, "accuracy").loc["OrganAMNIST", "no synthetic images"]
+    expected = {
+        "synthetic images alone": "accuracy_real",
+        "private and synthetic": "accuracy_real",
+        "both, turned and flipped": "accuracy_geometric",
+        "both, turned": "accuracy_geometric_unflipped",
+    }
+    shown = {title: text.partition(" ")[0] for title, text in column.items()}
+    assert shown == {title: f"{means[name]:.3f}" for title, name in expected.items()}
 
 
 def test_survivors_are_counted_over_all_classifiers(found):

@@ -7,12 +7,14 @@ import pandas as pd
 
 from chapters import nfl
 from chapters.verdicts import UNTESTABLE
+from helpers.metrics.evaluation import MULTIPLES
 from helpers.report.style import levels, trained
 
-from . import CRITERIA, accuracy, audit
+from . import CRITERIA, SETTINGS, accuracy, audit
 from .claims import Decided
 from .tables import at, survival, values
 
+ENDS = MULTIPLES[0], MULTIPLES[-1]
 Answers = dict[str, float | int | str]
 
 
@@ -21,6 +23,8 @@ def answers(frames: Mapping[str, pd.DataFrame], decided: Sequence[Decided]) -> A
     found: Answers = {f"audit_{name}": value for name, value in audit.answers().items()}
     for name, frame in frames.items():
         found |= {f"{name}_{what}": value for what, value in of_data(frame).items()}
+    tripled = [found[f"{name}_tripled_real_synthetic_{m}"] for name in frames for m in nfl.MODELS]
+    found |= {"tripled_least": min(tripled), "tripled_most": max(tripled)}
     return {f"tri_{name}": value for name, value in (found | counts(decided)).items()}
 
 
@@ -33,8 +37,12 @@ def of_data(frame: pd.DataFrame) -> dict[str, float]:
     unseen = values(frame, "real", "none", "max_ssim")
     numbers["ssim_unseen"] = unseen.mean()
     for model in (*nfl.MODELS, "real"):
-        added = values(frame, model, at(model, "sgd"), accuracy("real_synthetic"))
+        level = at(model, "sgd")
+        added = values(frame, model, level, accuracy("real_synthetic"))
         numbers[f"added_{model}"] = 100 * (added - real).mean()
+        for setting in SETTINGS:
+            one, three = (values(frame, model, level, accuracy(setting, k)) for k in ENDS)
+            numbers[f"tripled_{setting}_{model}"] = 100 * (three - one).mean()
     for model in nfl.MODELS:
         for end, level in (("plain", "sgd"), ("noisy", last)):
             for metric in CRITERIA:

@@ -14,6 +14,7 @@ from chapters import nfl
 from chapters.claims.evidence import Evidence, gather
 from chapters.quantities import combine
 from chapters.verdicts import Part
+from helpers.metrics.evaluation import MULTIPLES
 from helpers.report.style import with_level
 from helpers.study.collected import COLUMNS
 from helpers.study.results import Results
@@ -95,10 +96,9 @@ class Study:
 
     def multiples(self, dataset: str) -> Sequence[int]:
         """The multiples that are collected."""
-        wanted = (1, 2, 3)
         return tuple(
             k
-            for k in wanted
+            for k in MULTIPLES
             if self.evidence.at(dataset, "vae", self.level, f"accuracy_combined_{k}x").values
         )
 

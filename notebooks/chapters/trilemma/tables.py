@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from chapters import ledger, nfl
+from helpers.metrics.evaluation import MULTIPLES
 from helpers.metrics.statistics import Interval, mean_interval
 from helpers.report.style import levels, number, text, trained
 
@@ -19,8 +20,6 @@ from .study import FAMILIES
 
 SHOWN = {**nfl.MODEL_TITLES, "real": "unseen real"}  # ours, and the yardstick
 REFERENCES = {"real": "unseen real", "copies": "copies", "means": "class means"}
-MULTIPLES = (1, 2, 3)
-NONE = "not collected"
 
 Frames = Mapping[str, pd.DataFrame]
 _TABLE_2 = {  # title and digits
@@ -86,48 +85,36 @@ def table_2(frames: Frames, level: str = "sgd") -> pd.DataFrame:
     return table.rename_axis(["data set", "images of"])
 
 
-def settings(frames: Frames, level: str = "sgd") -> pd.DataFrame:
-    """The accuracy in TRI's five settings at 1x; `combined` also without flips."""
+# What a classifier is trained on in a setting if its synthetic images are left out.
+_WITHOUT = {
+    "synthetic": "real",
+    "real_synthetic": "real",
+    "combined": "geometric",
+    "combined_unflipped": "geometric_unflipped",
+}
+
+
+def settings(frames: Frames, form: str, level: str = "sgd") -> pd.DataFrame:
+    """A metric (its stem) in TRI's settings at 1x, beside the same without synthetic images.
+
+    Of synthetic images alone that is the private ones alone.
+    """
     rows = {}
     for name, frame in frames.items():
-        for setting, title in _with_unflipped().items():
-            metric = (
-                accuracy(setting)
-                if not setting.startswith("geometric")
-                else (f"accuracy_{setting}")
-            )
-            row = _row(frame, metric, level, bare=setting in BASELINES or "geometric" in setting)
+        for setting, title in {**SETTINGS, "combined_unflipped": "both, turned"}.items():
+            own = values(frame, nfl.MODELS[0], level, f"{form}_{_WITHOUT[setting]}")
+            row = {"no synthetic images": written(own, 3)}
+            for model, shown in SHOWN.items():
+                found = values(frame, model, at(model, level), f"{form}_{setting}_1x")
+                row[shown] = written(found, 3)
             rows[nfl.DATA_TITLES[name], title] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["data set", "trained on"])
-
-
-def _with_unflipped() -> dict[str, str]:
-    return {
-        **BASELINES,
-        "geometric_unflipped": "with turned copies",
-        **SETTINGS,
-        "combined_unflipped": "both, turned",
-    }
-
-
-def _row(frame: pd.DataFrame, metric: str, level: str, *, bare: bool) -> dict[str, str]:
-    """A metric of each family and of the yardstick; `bare`, one that needs no synthetic images."""
-    if bare:
-        alone = written(values(frame, nfl.MODELS[0], level, metric), 3)
-        return {"no synthetic images": alone} | dict.fromkeys(SHOWN.values(), "")
-    shown = {t: written(values(frame, m, at(m, level), metric), 3) for m, t in SHOWN.items()}
-    return {"no synthetic images": ""} | shown
 
 
 def multiples(frames: Frames, level: str = "sgd") -> pd.DataFrame:
     """The accuracy at 1x, 2x and 3x where these are collected, and what the third adds to one."""
     rows = {}
     for name, frame in frames.items():
-        title = nfl.DATA_TITLES[name]
-        if not len(values(frame, nfl.MODELS[0], level, accuracy("combined", 3))):
-            last = dict.fromkeys(["2x", "3x", "3x − 1x"], NONE)
-            rows[title, "all settings", "all"] = {"1x": "as above"} | last
-            continue
         for setting, what in SETTINGS.items():
             for model, shown in SHOWN.items():
                 found = {
@@ -136,20 +123,9 @@ def multiples(frames: Frames, level: str = "sgd") -> pd.DataFrame:
                 }
                 row = {f"{k}x": written(v, 3) for k, v in found.items()}
                 row["3x − 1x"] = written(found[3] - found[1], 3, signed=True)
-                rows[title, what, shown] = row
+                rows[nfl.DATA_TITLES[name], what, shown] = row
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.rename_axis(["data set", "trained on", "images of"])
-
-
-def robustness(frames: Frames, form: str, level: str = "sgd") -> pd.DataFrame:
-    """One form of robustness (a metric's stem) in the five settings at 1x."""
-    rows = {}
-    for name, frame in frames.items():
-        for setting, title in {**BASELINES, **SETTINGS}.items():
-            suffix = setting if setting in BASELINES else f"{setting}_1x"
-            row = _row(frame, f"{form}_{suffix}", level, bare=setting in BASELINES)
-            rows[nfl.DATA_TITLES[name], title] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["data set", "trained on"])
 
 
 def survivors(frames: Frames, level: str = "sgd") -> pd.DataFrame:
