@@ -137,9 +137,22 @@ def test_how_many_seeds_the_papers_noise_has_is_said(committed, tried):
     counts = tried.groupby(["model", "sigma"])["seed"].nunique()
     text = f"{counts.max()} seed"
     assert text in matched.told(tried)
+    most = tried[(tried["sigma"] == 1.87) & (tried["metric"] == "accuracy")]
+    assert f"{most['value'].mean():.2f} (DDPM)." in matched.told(tried)
+    assert "classifier" not in matched.told(tried[tried["sigma"] < 1.5])  # without the most
     figure = matched.curves(committed["mnist"], ["fid"], tried)
     said = [label.get_text() for label in figure.legends[0].get_texts()]
     assert any("at the paper's noise" in label and text in label for label in said)
+
+
+def test_a_metric_that_was_not_taken_there_has_no_open_marks(committed, tried):
+    taken = tried[tried["metric"] != "ecdf_ks"]
+    figure = matched.curves(committed["mnist"], ["fid", "ecdf_ks"], taken)
+    with_marks = [any(len(lines(a, m, "white")) for m in nfl.MODELS) for a in figure.axes[:2]]
+    assert with_marks == [True, False]
+    alone = matched.curves(committed["mnist"], ["ecdf_ks"], taken)
+    said = [label.get_text() for label in alone.legends[0].get_texts()]
+    assert not any("at the paper's noise" in label for label in said)
 
 
 def test_where_the_papers_noise_was_not_tried_nothing_is_open_and_that_is_said(committed):

@@ -158,12 +158,30 @@ def answers(models: Sequence[str], classes: int, scale: str) -> dict[str, float]
 
 
 def told(matched: pd.DataFrame | None) -> str:
-    """What is collected at the authors' noise, as a sentence."""
+    """What is collected at the authors' noise, and what the most of it leaves, in words."""
     if matched is None:
         return "The noise of the paper was not tried on these images."
     counts = matched.groupby("model")["sigma"].nunique()
     each = ", ".join(f"{TITLES[m]} at {counts[m]} of {len(SIGMAS)}" for m in ordered(counts.index))
-    return f"Open marks have the noise of the paper: {each} levels, {_seeds(matched)}."
+    said = f"Open marks have the noise of the paper: {each} levels, {_seeds(matched)}."
+    worth = at_most(matched, "accuracy")
+    if not worth:
+        return said
+    each = ", ".join(f"{value:.2f} ({TITLES[m]})" for m, value in worth.items())
+    most = f"At the most of it, the paper's σ = {SIGMAS[-1]:g}"
+    return f"{said} {most}, images train a classifier to {each}."
+
+
+def at_most(matched: pd.DataFrame | None, metric: str) -> dict[str, float]:
+    """A metric's mean over seeds at the most of the authors' noise, by model.
+
+    Empty unless all of `SIGMAS` are there for all models.
+    """
+    rows = matched[matched["metric"] == metric] if matched is not None else pd.DataFrame()
+    if rows.empty or any(rows.groupby("model")["sigma"].nunique() < len(SIGMAS)):
+        return {}
+    most = rows.groupby("model")["sigma"].max()
+    return {m: tables.value(rows, metric, m, f"{most[m]:g}") for m in ordered(most.index)}
 
 
 # Figures
@@ -204,6 +222,9 @@ def curves(
     levels at the authors' noise, where they are collected. Below an axis, in its colour, a mark at
     each of the paper's four sigmas in the authors' training of the family.
     """
+    if matched is not None:
+        matched = matched[matched["metric"].isin(metrics)]
+        matched = None if matched.empty else matched
     rows = -(-len(metrics) // columns)
     figure, axes = panels(rows, columns, size=(3.4 * columns, 3.2 * rows))
     for axis, metric in zip(axes.flat, metrics, strict=False):
@@ -238,7 +259,8 @@ def _curve(axis: Axes, found: Results, matched: pd.DataFrame | None, metric: str
     noises = sorted({run.of_the_run(SIGMAS[0]) for run in runs.values()})
     without = noises[0] / 2 if noises else 1.0  # where no noise stands on an axis without a 0
     other_real(axis, grid, at=without)
-    tried = grid.iloc[:0] if matched is None else tables.intervals(matched, metric)
+    there = matched is not None and metric in set(matched["metric"])
+    tried = tables.intervals(matched, metric) if there else grid.iloc[:0]
     for model, run in runs.items():
         style = {"marker": MARKERS[model], "color": COLOURS[model]}
         _line(axis, grid[grid["model"] == model], run, without, label=TITLES[model], **style)
