@@ -117,7 +117,8 @@ def evaluation(scale: str, dataset: str, model: str) -> Evaluation:
     """How cells of a data set and model are measured.
 
     The second neighbor variant, a fourth training (defect D11), and TRI's doubled and tripled sets
-    belong to the main models on MNIST (and the tests' digits); the rest has the paper's roles.
+    belong to the main models on MNIST (and the tests' digits); the rest has the paper's roles, and
+    larger sets by the measure `multiples`.
     """
     asked = EVALUATIONS[scale]
     if dataset in DATASETS and DATASETS[dataset].probed and model not in VARIANTS:
