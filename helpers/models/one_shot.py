@@ -268,9 +268,9 @@ def with_library(simulator: str, shape: Shape, encoder: Encoder, key: str) -> Pu
     return Public(encoder, images, torch.from_numpy(kept["embeddings"]))
 
 
-def to_arrays(encoder: Encoder) -> dict[str, np.ndarray]:
-    """The encoder's weights, for a file."""
-    return {name: value.numpy() for name, value in encoder.state_dict().items()}
+def to_arrays(network: nn.Module) -> dict[str, np.ndarray]:
+    """A network's weights, for a file."""
+    return {name: value.numpy() for name, value in network.state_dict().items()}
 
 
 def from_arrays(arrays: dict[str, np.ndarray]) -> Encoder:

@@ -37,6 +37,9 @@ def glued() -> dict[str, float]:
         for epsilon in (*plan.EPSILONS, 0.0, math.inf):
             mean = tables.of(dataset, "release", public, epsilon).mean
             numbers[f"guarantees_release_{dataset}_{epsilon:g}"] = mean
+        for epsilon in plan.EPSILONS:
+            mean = tables.of(dataset, "prior", public, epsilon).mean
+            numbers[f"guarantees_prior_{dataset}_{epsilon:g}"] = mean
     best = {
         (dataset, epsilon): max(
             tables.of(dataset, model, "", epsilon).mean for model in plan.STEPWISE

@@ -29,7 +29,7 @@ from helpers.study import host
 from helpers.training import encoder as encoders
 from helpers.training import release
 
-from . import labelled, rivals, stepwise
+from . import labelled, prior, rivals, stepwise
 from .public import side
 
 NAME = "release"
@@ -112,8 +112,8 @@ def _of_rival(unit: Unit, private: Sample, classes: int) -> tuple[Tensor, Tensor
     if unit.mechanism == "evolution":
         public = side(unit.public, unit.dataset, unit.encoder)
         return rivals.evolution(*whom, public, unit.dataset, *at, **EVOLUTION)
-    setting = stepwise.CHOSEN[unit.mechanism]
-    return stepwise.trained(unit.mechanism, *whom, *at, setting=setting)
+    how = {"setting": stepwise.CHOSEN[unit.mechanism], "simulator": unit.public}
+    return stepwise.trained(unit.mechanism, *whom, *at, **how)
 
 
 def released(
@@ -152,6 +152,8 @@ def _prepare(unit: Unit) -> None:
     """Make the unit's public side."""
     if unit.mechanism in ("release", "evolution"):
         side(unit.public, unit.dataset, unit.encoder)
+    if unit.mechanism == "prior":
+        prior.drawer(unit.public)
 
 
 def _path(unit: Unit) -> Path:
@@ -167,6 +169,8 @@ def key_of(unit: Unit, checksum: str) -> str:
         settings += [Decoder(), made] if unit.mechanism == "release" else [EVOLUTION, made]
     if unit.mechanism in stepwise.CHOSEN:
         settings += [stepwise.CHOSEN[unit.mechanism]]
+    if unit.mechanism == "prior":
+        settings += [prior.key(unit.public)]
     return files.content_hash(*settings, STEPS if unit.soft else 0)
 
 

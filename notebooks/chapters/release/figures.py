@@ -19,6 +19,7 @@ LINES = {  # mechanism, public, synthetic, soft: how it is drawn
     ("release", "folder", 100, False): ("one release, public folder", "--", "P"),
     ("means", "", 100, False): ("class means, no public image", ":", "v"),
     ("evolution", "simulator", 100, False): ("Private Evolution", ":", "X"),
+    ("prior", "simulator", 100, False): ("DP-SGD, prior of a public VAE", ":", "d"),
     **{
         (model, "", 100, False): (f"DP-SGD, {FAMILIES[model].title}", ":", FAMILIES[model].marker)
         for model in ("vae", "gan", "ddpm")

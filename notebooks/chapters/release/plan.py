@@ -10,7 +10,7 @@ from .public import SEEDS
 EPSILONS = (10.0, 3.0, 1.0)
 FEW = SEEDS[:5]  # of what stands beside the answer
 THREE = SEEDS[:3]  # of what is trained step by step
-STEPWISE = tuple(stepwise.CHOSEN)
+STEPWISE = tuple(stepwise.SIZES)
 SIMULATED = {"mnist": "strokes", "organamnist": "phantoms"}
 FOLDERS = {  # of the same kind as the private images
     "organamnist": ("validation", "training"),
@@ -41,6 +41,7 @@ def _units() -> Iterator[Unit]:
     for dataset in SIMULATED:
         yield from _rival("means", dataset, "", FEW)
         yield from _rival("evolution", dataset, SIMULATED[dataset], FEW)
+        yield from _rival("prior", dataset, SIMULATED[dataset], FEW)
     for dataset in SIMULATED:
         for model in STEPWISE:
             yield from _rival(model, dataset, "", THREE)

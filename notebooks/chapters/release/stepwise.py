@@ -1,10 +1,11 @@
 """Generators trained step by step by DP-SGD, tuned for a guarantee.
 
 The presets of the study are the best without noise. Under an epsilon of 10 or less fewer steps and
-the smallest networks lose less: which was chosen on the stand-in, see `tuning`.
+the smallest networks lose less: which was chosen on the stand-in, see `tuning`. Smallest of all is
+the prior of a public generator.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,10 +13,14 @@ from torch import Tensor
 from helpers.data.draws import Sample
 from helpers.models import networks
 from helpers.models.families import FAMILIES, Preset
-from helpers.models.presets import CompactUNet
+from helpers.models.interface import Generative
+from helpers.models.presets import CompactUNet, Training
 from helpers.randomness import generator as stream
 from helpers.training import accounting
 from helpers.training.fit import fit
+
+from . import prior
+from .prior import Prior
 
 SIZES = {  # of the noised network, beside the compact one's
     "vae": {
@@ -37,9 +42,9 @@ SIZES = {  # of the noised network, beside the compact one's
 
 @dataclass(frozen=True)
 class Setting:
-    """What of a family's compact preset is changed."""
+    """What of a family's compact preset, or of `prior.TRAINING`, is changed."""
 
-    size: str
+    size: str  # of `SIZES`; "" for the prior, which has one
     steps: int
     learning_rate: float
     max_grad_norm: float = 1.0  # C
@@ -51,25 +56,12 @@ CHOSEN = {  # on the stand-in, see `tuning`
     "vae": Setting("quarter", 100, 5e-3),
     "gan": Setting("tiny", 100, 5e-3),
     "ddpm": Setting("tiny", 60, 2e-2),
+    "prior": Setting("", 60, 0.05, max_grad_norm=3.0),
 }
 
 
-def preset(model: str, setting: Setting) -> Preset:
-    """The family's compact preset with these changes."""
-    compact = FAMILIES[model].presets["compact"]
-    training = replace(
-        compact.training,
-        steps=setting.steps,
-        learning_rate=setting.learning_rate,
-        max_grad_norm=setting.max_grad_norm,
-        ema_decay=setting.ema_decay,
-        opponent_learning_rate=setting.opponent_learning_rate if model == "gan" else 0.0,
-    )
-    return replace(compact, training=training, **SIZES[model][setting.size])
-
-
 def trained(
-    model: str,
+    mechanism: str,
     private: Sample,
     classes: int,
     epsilon: float,
@@ -78,27 +70,51 @@ def trained(
     seed: int,
     *,
     setting: Setting,
+    simulator: str = "",
 ) -> tuple[Tensor, Tensor]:
-    """Images [classes * count, C, S, S] of a generator trained at `epsilon`, and their labels."""
-    made = preset(model, setting)
-    generator = networks.build(
-        model,
-        "compact",
-        classes=classes,
-        shape=tuple(private.images.shape[1:]),
-        generator=stream(seed, "weights"),
-        preset=made,
-    )
+    """Images [classes * count, C, S, S] of a generator trained at `epsilon`, and their labels.
+
+    A `simulator` is the public side of the prior alone.
+    """
+    if mechanism == "prior":
+        training = _changed(prior.TRAINING, setting)
+        generator: Generative = Prior(classes, prior.drawer(simulator))
+    else:
+        made = preset(mechanism, setting)
+        training, shape = made.training, tuple(private.images.shape[1:])
+        generator = networks.build(
+            mechanism,
+            "compact",
+            classes=classes,
+            shape=shape,
+            generator=stream(seed, "weights"),
+            preset=made,
+        )
     slots = len(private.images)
     fitted = fit(
         generator,
         private,
         arm="dp",
         sigma=accounting.noise_multiplier_for(epsilon, steps=setting.steps, delta=delta),
-        training=made.training,
+        training=training,
         slots=slots,
         seed=seed,
         places=torch.arange(slots),
     )
     labels = torch.arange(classes).repeat_interleave(count)
     return fitted.model.sample(labels, generator=stream(seed, "samples")), labels
+
+
+def preset(model: str, setting: Setting) -> Preset:
+    """The family's compact preset with these changes."""
+    compact = FAMILIES[model].presets["compact"]
+    training = _changed(compact.training, setting)
+    if model != "gan":
+        training = replace(training, opponent_learning_rate=0.0)
+    return replace(compact, training=training, **SIZES[model][setting.size])
+
+
+def _changed(training: Training, setting: Setting) -> Training:
+    changes = asdict(setting)
+    del changes["size"]
+    return replace(training, **changes)

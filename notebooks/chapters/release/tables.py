@@ -21,6 +21,7 @@ MECHANISMS = {  # in this order, as they are written
     "release": "one release",
     "means": "class means",
     "evolution": "Private Evolution",
+    "prior": "DP-SGD, public VAE",
     "vae": "DP-SGD, VAE",
     "gan": "DP-SGD, GAN",
     "ddpm": "DP-SGD, DDPM",

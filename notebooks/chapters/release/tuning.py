@@ -13,13 +13,14 @@ from helpers.data import files, places
 from helpers.metrics.evaluation import EVALUATIONS
 from helpers.study import host
 
-from . import standin, stepwise
+from . import prior, standin, stepwise
 from .experiment import DELTA
 from .stepwise import Setting
 
 EPSILON = 10.0  # tuned at; the setting is taken at 3 and 1, too
 SEEDS = (0, 1)
 _SYNTHETIC = 100  # images of a class
+_PUBLIC = "strokes"  # what the prior's generator learned from
 GRIDS: dict[str, tuple[Setting, ...]] = {
     "vae": (
         Setting("quarter", 100, 5e-3),
@@ -34,6 +35,17 @@ GRIDS: dict[str, tuple[Setting, ...]] = {
         Setting("tiny", 60, 2e-2),
         Setting("quarter", 60, 1e-2),
     ),
+    "prior": (
+        Setting("", 5, 1.0),
+        Setting("", 20, 0.3),
+        Setting("", 20, 0.1),
+        Setting("", 20, 0.3, max_grad_norm=3.0),
+        Setting("", 20, 0.3, max_grad_norm=10.0),
+        Setting("", 60, 0.1),
+        Setting("", 60, 0.1, max_grad_norm=3.0),
+        Setting("", 60, 0.05, max_grad_norm=3.0),
+        Setting("", 150, 0.05, max_grad_norm=3.0),
+    ),
 }
 
 
@@ -41,7 +53,7 @@ def accuracy(mechanism: str, setting: Setting, seed: int) -> float:
     """The accuracy on the test images of the seed's letters."""
     private, images, labels = standin.split(seed)
     at = private, standin.CLASSES, EPSILON, DELTA, _SYNTHETIC, seed
-    taught = stepwise.trained(mechanism, *at, setting=setting)
+    taught = stepwise.trained(mechanism, *at, setting=setting, simulator=_PUBLIC)
     preset = EVALUATIONS["compact"].classifier
     return standin.worth(*taught, preset, seed, images, labels)
 
@@ -49,7 +61,8 @@ def accuracy(mechanism: str, setting: Setting, seed: int) -> float:
 def measured(mechanism: str) -> Iterator[tuple[Setting, list]]:
     """Each setting's accuracies, a seed each, kept as they are done."""
     for setting in GRIDS[mechanism]:
-        key = files.content_hash(mechanism, asdict(setting), EPSILON, list(SEEDS))
+        made = [prior.key(_PUBLIC)] if mechanism == "prior" else []
+        key = files.content_hash(mechanism, asdict(setting), EPSILON, list(SEEDS), *made)
 
         def make(setting=setting) -> list[float]:
             with host.one_thread():
