@@ -326,7 +326,6 @@ def count(judged: Sequence[Judged]) -> dict[str, int | str]:
         "claims_contradicted": found.count(CONTRADICTED),
         "claims_undecided": found.count(UNDECIDED),
         "claims_untestable": found.count(UNTESTABLE),
-        "claims_incomplete": sum(one.verdict.incomplete for one in judged),
         "claims_changed": sum(one.changes for one in judged),
         "claims_firm": sum(one.firm for one in judged),
     }
