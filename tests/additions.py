@@ -51,7 +51,7 @@ shown = {
     ),
     "leaks": tables.leaks(found),
     "answers": dataset.answers(found),
-    "table 1": table_1.orders_beside_paper(found.frame),
+    "table 1": table_1.orders(found.frame, None),
     "basis": criterion_tables.basis(["mnist"], judged),
     "best": criterion_tables.best(judged),
     "agreement": criterion_tables.agreement(judged),

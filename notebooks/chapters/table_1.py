@@ -4,19 +4,20 @@ Means over three seeds. The number of images behind them is not stated, and the 
 than ours: orders and changes can be compared, absolute values cannot.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
 
 import pandas as pd
 from scipy.stats import kendalltau
 
-from chapters import nfl
+from chapters import matched, nfl
 from helpers.metrics.records import record
+from helpers.report.style import number
 from helpers.report.tables import intervals
 
 LEVELS = ("sgd", "0.1", "0.2", "0.3", "0.4")  # the first is the paper's sigma = 0
 
-# Our metrics; they stand beside the paper's in the authors' form. The Inception Score is by another
+# Our metrics; in the table they have the authors' form. The Inception Score is by another
 # network: see `fidelity`.
 METRICS = {"FID": "fid", "LPIPS": "lpips", "PSNR": "psnr", "IS": "is_lite0", "SSIM": "ssim"}
 
@@ -39,59 +40,82 @@ TABLE_1 = {
 }
 
 
-def beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
-    """Table 1 of the paper beside ours: "ours | paper" per metric, model and noise multiplier.
+PAPER, NOISE, SIGMA = "the paper", "ours, at its noise", "ours, at its σ"  # whose row it is
 
-    Ours is the authors' form of each metric, as a mean over seeds. The paper's sigma 0 stands
-    beside our arm `sgd`. Our networks and number of images differ: compare orders and changes.
+
+def beside_paper(frame: pd.DataFrame, tried: pd.DataFrame | None) -> pd.DataFrame:
+    """Table 1 of the paper and ours, a row each per metric and model; by the paper's sigma.
+
+    Ours is the authors' form of each metric, as a mean over seeds: at the levels of `tried` whose
+    noise is the paper's (see `matched.collected`), and at those of `frame` whose sigma is. Beside
+    the paper's sigma 0 stands our arm `sgd`.
     """
     rows = {}
-    for (metric, model), theirs in TABLE_1.items():
-        ours = _means(frame, metric)
+    for metric, found in _tables(frame, tried).items():
         digits = 1 if metric == "FID" else 2
-        rows[metric, nfl.MODEL_TITLES[model]] = {
-            name: f"{ours[model, name]:.{digits}f} | {value:.{digits}f}"
-            if (model, name) in ours
-            else f"– | {value:.{digits}f}"
-            for name, value in zip(LEVELS, theirs, strict=True)
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "model"])
+        for (model, title), (whose, values) in itertools.product(
+            nfl.MODEL_TITLES.items(), found.items()
+        ):
+            texts = [_text(value, digits) for value in values[model]]
+            rows[metric, title, whose] = dict(zip(LEVELS, texts, strict=True))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "model", "whose"])
 
 
-def orders_beside_paper(frame: pd.DataFrame) -> pd.DataFrame:
+def orders(frame: pd.DataFrame, tried: pd.DataFrame | None) -> pd.DataFrame:
     """Per metric of Table 1: does it order the models, and change with the noise, as in the paper?
 
-    `order at 0` and `order at 0.4`: Kendall's tau between our ranking of the three models and the
-    paper's; then the change from no noise to 0.4 of each model, "ours | paper".
+    Kendall's tau between our ranking of the three models and the paper's, without noise and at its
+    most; then each model's change from the one to the other.
     """
     rows = {}
-    for metric in METRICS:
-        found = _means(frame, metric)
-        theirs = [TABLE_1[metric, model] for model in nfl.MODEL_TITLES]
-        ours = [
-            [found.get((model, name), math.nan) for name in LEVELS] for model in nfl.MODEL_TITLES
-        ]
-        rows[metric] = {
-            f"order at {at}": _tau([row[i] for row in ours], [row[i] for row in theirs])
-            for at, i in (("0", 0), ("0.4", -1))
-        }
-        for name, our, their in zip(nfl.MODEL_TITLES.values(), ours, theirs, strict=True):
-            rows[metric][f"change, {name}"] = f"{_change(our)} | {_change(their)}"
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+    for metric, found in _tables(frame, tried).items():
+        for whose, values in found.items():
+            row = {
+                f"order at {name}": _tau(values, found[PAPER], place) if whose != PAPER else "–"
+                for name, place in (("0", 0), ("0.4", -1))
+            }
+            for model, title in nfl.MODEL_TITLES.items():
+                change = values[model][-1] - values[model][0]
+                row[f"change, {title}"] = _text(change, 2, signed=True)
+            rows[metric, whose] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "whose"])
 
 
-def _means(frame: pd.DataFrame, metric: str) -> pd.Series:
-    """Of the authors' form of a metric of the table, by model and level."""
-    ours = record(METRICS[metric]).authors
-    return intervals(frame, ours).set_index(["model", "level"])["mean"]
+Values = dict[str, list[float]]  # by model, at `LEVELS`; NaN for what is not collected
 
 
-def _change(values: Sequence[float]) -> str:
-    change = values[-1] - values[0]
-    return "–" if math.isnan(change) else f"{change:+.2f}"
+def _tables(frame: pd.DataFrame, tried: pd.DataFrame | None) -> dict[str, dict[str, Values]]:
+    """By metric and whose."""
+    sources = {SIGMA: frame} if tried is None else {NOISE: _renamed(frame, tried), SIGMA: frame}
+    found: dict[str, dict[str, Values]] = {}
+    for metric, name in METRICS.items():
+        found[metric] = {PAPER: {m: list(TABLE_1[metric, m]) for m in nfl.MODELS}}
+        for whose, rows in sources.items():
+            means = intervals(rows, record(name).authors).set_index(["model", "level"])["mean"]
+            found[metric][whose] = {
+                m: [means.get((m, level), math.nan) for level in LEVELS] for m in nfl.MODELS
+            }
+    return found
 
 
-def _tau(ours: list[float], theirs: list[float]) -> str:
-    if any(math.isnan(value) for value in ours):
+def _renamed(frame: pd.DataFrame, tried: pd.DataFrame) -> pd.DataFrame:
+    """The matched levels under the paper's sigmas, and of `frame` what is without noise."""
+    [scale] = tried["scale"].unique()
+    named = {
+        (model, ours): theirs
+        for model in nfl.MODELS
+        for ours, theirs in zip(matched.levels(model, scale), matched.SIGMAS, strict=True)
+    }
+    sigmas = [named[pair] for pair in zip(tried["model"], tried["sigma"], strict=True)]
+    return pd.concat([frame[frame["arm"] == "sgd"], tried.assign(sigma=sigmas)])
+
+
+def _tau(ours: Values, theirs: Values, place: int) -> str:
+    pair = [[values[place] for values in each.values()] for each in (ours, theirs)]
+    if any(math.isnan(value) for value in pair[0]):
         return "–"
-    return f"{kendalltau(ours, theirs).statistic:+.2f}"
+    return number(kendalltau(*pair).statistic, 2, signed=True)
+
+
+def _text(value: float, digits: int, *, signed: bool = False) -> str:
+    return "–" if math.isnan(value) else number(value, digits, signed=signed)

@@ -1,0 +1,75 @@
+"""Table 1 beside the paper's: whose numbers stand where, and what the page says of them."""
+
+import csv
+import math
+from statistics import mean
+
+import pytest
+from conftest import ROOT
+
+from chapters import matched, nfl, table_1
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return nfl.collected(["mnist"])["mnist"].frame, matched.collected(
+        "mnist", nfl.MODELS, nfl.SEEDS, 10, "compact"
+    )
+
+
+def collected(model: str, sigma: float, metric: str) -> float:
+    """The mean over the first three seeds, from the file alone."""
+    with (ROOT / "data/results/mnist.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    values = [
+        float(row["value"])
+        for row in rows
+        if (row["model"], row["metric"], row["arm"]) == (model, metric, "dp")
+        and math.isclose(float(row["sigma"]), sigma)
+        and row["seed"] in ("0", "1", "2")
+    ]
+    assert len(values) == 3
+    return mean(values)
+
+
+@pytest.mark.parametrize(
+    ("row", "sigma"), [(table_1.NOISE, matched.levels("gan")[1]), (table_1.SIGMA, 0.2)]
+)
+def test_a_row_has_the_level_of_the_paper_s_noise_or_of_its_sigma(frames, row, sigma):
+    found = table_1.beside_paper(*frames).xs("FID").xs("GAN")
+    assert found["0.2"][row] == f"{collected('gan', sigma, 'fid_paper'):.1f}"
+    assert found["0.2"][table_1.PAPER] == "81.6"
+
+
+def test_without_noise_both_rows_are_the_same(frames):
+    found = table_1.beside_paper(*frames)["sgd"].unstack("whose")
+    assert (found[table_1.NOISE] == found[table_1.SIGMA]).all()
+
+
+def test_what_is_not_collected_is_a_dash_and_what_was_not_tried_has_no_row(frames):
+    frame, tried = frames
+    some = tried[(tried["model"] != "gan") | (tried["sigma"] < 0.7)]
+    assert table_1.beside_paper(frame, some).loc[("FID", "GAN", table_1.NOISE), "0.4"] == "–"
+    lacking = table_1.orders(frame, some).loc[("FID", table_1.NOISE)]
+    assert lacking["order at 0.4"] == lacking["change, GAN"] == "–"
+    whose = table_1.orders(frame, None).index.get_level_values("whose")
+    assert set(whose) == {table_1.PAPER, table_1.SIGMA}
+
+
+def test_what_the_page_says_of_the_changes_holds(frames):
+    found = table_1.orders(*frames)
+    columns = [f"change, {title}" for title in nfl.MODEL_TITLES.values()]
+    fid, ssim = (
+        found.loc[metric, columns].map(lambda text: float(text.replace(",", "")))
+        for metric in ("FID", "SSIM")
+    )
+    ours, theirs = fid.loc[table_1.NOISE], fid.loc[table_1.PAPER]
+    assert ours["change, VAE"] == pytest.approx(theirs["change, VAE"], rel=0.1)
+    assert ours["change, GAN"] > 1.5 * theirs["change, GAN"]
+    assert ours["change, DDPM"] < theirs["change, DDPM"] / 1.5
+    orders = found.loc[("FID", table_1.NOISE), ["order at 0", "order at 0.4"]].astype(float)
+    assert (orders < 1).all()
+    assert ssim["change, DDPM"][table_1.PAPER] < -0.1
+    assert (ssim["change, DDPM"][[table_1.NOISE, table_1.SIGMA]].abs() < 0.02).all()
+    values = table_1.beside_paper(*frames).loc["FID"]["sgd"].astype(float).unstack("model")
+    assert values.loc[table_1.NOISE].idxmin() == values.loc[table_1.PAPER].idxmax() == "DDPM"
