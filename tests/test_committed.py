@@ -181,7 +181,7 @@ def test_the_readmes_answer_is_that_of_the_chapters():
         "{guarantees_stepwise_mnist_10:.2f}; DP-SGD on 16 numbers a class of a public generator "
         "leaves {guarantees_prior_mnist_10:.2f}.",
         "Of {claims_total:.0f}, judged at the noise that matches theirs, {claims_reproduced:.0f} "
-        "are reproduced and {claims_contradicted:.0f} is contradicted whatever the network; "
+        "are reproduced and {claims_contradicted:.0f} are contradicted whatever the network; "
         "{claims_at_scale:.0f} are contradicted at our compact scale, where larger networks may "
         "differ; {claims_undecided:.0f} cannot be decided by so few seeds; and "
         "{claims_untestable:.0f} cannot be tested here.",

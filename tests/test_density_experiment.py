@@ -39,6 +39,10 @@ def test_a_slice_is_computed_once_and_then_read(monkeypatch):
     assert np.isfinite(first["value"]).all()
 
 
+def test_a_slice_may_be_of_one_size():
+    assert set(obtain(per_class=[3])["per_class"]) == {3} < set(obtain()["per_class"])
+
+
 def test_collecting_again_gives_the_same_bytes():
     obtain()
     root = experiment.results_root("smoke")

@@ -18,7 +18,8 @@ from ..verdicts import judge as _judge
 from . import beyond, estimators, mnist
 from .evidence import PLAIN, gather, matched_levels, matched_noise
 
-SEEDS = range(10)  # of what was open after three; their number was fixed before they were looked at
+OPEN = ("C8", "C10", "C11", "C12", "C13", "C14", "C19", "C20", "C21")  # after the first seeds
+SEEDS = range(10)  # of these; their number was fixed before the others were looked at
 CLAIMS = (*mnist.CLAIMS, *estimators.CLAIMS, *beyond.CLAIMS)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,17 @@ def coverage(study: pd.DataFrame) -> pd.DataFrame:
         rows[TITLES[d], TITLES[m]] = row
     wide = pd.DataFrame(rows).T.rename(columns=lambda name: name.replace("σ = sgd", "sgd"))
     return wide.rename(columns={"σ = clipped": "clipped"}).rename_axis(["data set", "model"])
+
+
+def seeds_of(judged: Sequence[Judged], names: Iterable[str]) -> str:
+    """On how many seeds the verdicts of some claims rest, e.g. "C8 on 10, C13 on 2 to 3"."""
+    counts = {
+        found.claim.id: [len(part.quantity.values) for part in found.verdict.parts]
+        for found in judged
+        if found.claim.id in set(names)
+    }
+    ends = {name: sorted({min(found), max(found)}) for name, found in counts.items() if found}
+    return ", ".join(f"{name} on {' to '.join(map(str, end))}" for name, end in ends.items())
 
 
 def freedom(judged: Sequence[Judged]) -> tuple[int, int]:

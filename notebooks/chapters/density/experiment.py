@@ -79,21 +79,24 @@ def obtain(
     seeds: Sequence[int] = (0, 1, 2),
     reducers: Sequence[str] = MAPS + SCORED_ONLY,
     *,
+    per_class: Sequence[int] = (),
     design: str = "full",
     workers: int = 1,
 ) -> pd.DataFrame:
     """The numbers of a slice: from the collected files where they are current, else computed now.
 
-    Columns as in the CSV. Reading needs no data set. Raises `ValueError` for an element that is not
+    `per_class` are some of the design's sizes; all by default. Columns as in the CSV. Reading needs
+    no data set. Raises `ValueError` for an element that is not
     allowed, or if what is collected cannot be read.
     """
     if design not in DESIGNS:
         raise ValueError(f"design {design!r} is unknown; allowed: {', '.join(DESIGNS)}")
     chosen, root = DESIGNS[design], results_root(design)
-    wanted = units(names, seeds, reducers, chosen)
-    if set(wanted) - set(_current(root, chosen)):
-        run(wanted, chosen, workers=workers)
-        collect(wanted, chosen, root)
+    sizes = per_class or chosen.per_class
+    wanted = [u for u in units(names, seeds, reducers, chosen) if u.per_class in sizes]
+    if missing := sorted(set(wanted) - set(_current(root, chosen))):
+        run(missing, chosen, workers=workers)
+        collect(missing, chosen, root)
     return _of(_read(root), wanted)
 
 
