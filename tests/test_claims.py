@@ -444,7 +444,7 @@ def test_the_page_shows_the_verdicts_of_the_committed_results(
     widths, settled = (24, 10, 20, 22, 14, 10), ledger.settled(found)
     assert shown == ledger.text_table(ledger.ledger(found), "ledger", widths, settled).data
     outcomes = sorted(found[i].verdict.outcome for i in settled)
-    assert outcomes == [*["contradicted"] * 2, *["reproduced"] * 3]
+    assert outcomes == [*["contradicted"] * 2, *["reproduced"] * 4]
     assert all(f"{f.claim.id}. " in shown and f.verdict.outcome in shown for f in found)
 
 
