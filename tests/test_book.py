@@ -477,21 +477,21 @@ def test_the_explorer_shows_the_chosen_cell_as_it_is_committed(
 ) -> None:
     resize(browser, 1400)
     browser.get((book / "book/explorer.html").as_uri())
-    url = choose(browser, dataset="organamnist", model="gan", level="0.3", seed="2")
+    url = choose(browser, dataset="organamnist", model="gan", level="0.2", seed="2")
     shown = np.asarray(Image.open(unquote(urlsplit(url).path)).convert("L"))
-    with np.load(root / "data/results/organamnist/gan-0.3-s2-compact.npz") as kept:
+    with np.load(root / "data/results/organamnist/gan-0.2-s2-compact.npz") as kept:
         rows = np.concatenate([kept["samples"], kept["gallery"]], axis=1)
     assert (shown == np.block([list(row) for row in rows])).all()
     said = browser.find_element("css selector", "#explorer .said").text
-    assert said.startswith("OrganAMNIST, GAN, σ = 0.3, seed 2, guaranteed ε at most ")
+    assert said.startswith("OrganAMNIST, GAN, σ = 0.2, seed 2, guaranteed ε at most ")
     table = (root / "data/results/organamnist.csv").read_text()
-    [fid] = re.findall(r"^organamnist,gan,dp,0.3,2,compact,fid,([\d.]+)$", table, re.MULTILINE)
+    [fid] = re.findall(r"^organamnist,gan,dp,0.2,2,compact,fid,([\d.]+)$", table, re.MULTILINE)
     numbers = browser.find_element("css selector", "#explorer .numbers").text
     assert f"FID (Inception) ↓ {float(fid):.1f} " in numbers
 
     browser.find_element("id", "explorer").send_keys(Keys.ARROW_RIGHT)
-    assert shown_picture(browser).endswith("organamnist-gan-0.4-2.webp")
-    assert browser.current_url.endswith("#organamnist/gan/0.4/2")
+    assert shown_picture(browser).endswith("organamnist-gan-0.3-2.webp")
+    assert browser.current_url.endswith("#organamnist/gan/0.3/2")
     choose(browser, model="ddpm", level="sgd")
     assert "no guarantee at all" in browser.find_element("css selector", "#explorer .said").text
 
