@@ -41,6 +41,8 @@ def test_a_slice_is_computed_once_and_then_read(monkeypatch):
 
 def test_a_slice_may_be_of_one_size():
     assert set(obtain(per_class=[3])["per_class"]) == {3} < set(obtain()["per_class"])
+    with pytest.raises(ValueError, match=r"per_class is \[7\]; allowed: 3, 8"):
+        obtain(per_class=[7])
 
 
 def test_collecting_again_gives_the_same_bytes():

@@ -86,13 +86,16 @@ def obtain(
     """The numbers of a slice: from the collected files where they are current, else computed now.
 
     `per_class` are some of the design's sizes; all by default. Columns as in the CSV. Reading needs
-    no data set. Raises `ValueError` for an element that is not
-    allowed, or if what is collected cannot be read.
+    no data set. Raises `ValueError` for an element that is not allowed, or if what is collected
+    cannot be read.
     """
     if design not in DESIGNS:
         raise ValueError(f"design {design!r} is unknown; allowed: {', '.join(DESIGNS)}")
     chosen, root = DESIGNS[design], results_root(design)
     sizes = per_class or chosen.per_class
+    if not set(sizes) <= set(chosen.per_class):
+        allowed = ", ".join(map(str, chosen.per_class))
+        raise ValueError(f"per_class is {list(sizes)}; allowed: {allowed}")
     wanted = [u for u in units(names, seeds, reducers, chosen) if u.per_class in sizes]
     if missing := sorted(set(wanted) - set(_current(root, chosen))):
         run(missing, chosen, workers=workers)

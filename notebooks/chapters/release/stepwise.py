@@ -20,7 +20,6 @@ from helpers.training import accounting
 from helpers.training.fit import fit
 
 from . import prior
-from .prior import Prior
 
 SIZES = {  # of the noised network, beside the compact one's
     "vae": {
@@ -78,7 +77,7 @@ def trained(
     """
     if mechanism == "prior":
         training = _changed(prior.TRAINING, setting)
-        generator: Generative = Prior(classes, prior.drawer(simulator))
+        generator: Generative = prior.Prior(classes, prior.drawer(simulator))
     else:
         made = preset(mechanism, setting)
         training, shape = made.training, tuple(private.images.shape[1:])
