@@ -32,6 +32,10 @@ class Generative(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    def randomness(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """What the losses of n records are drawn with, [n, d]; none unless a model says so."""
+        return torch.zeros(n, 0)
+
     def public_losses(self, *, generator: torch.Generator) -> Tensor | None:
         """Losses of `noised` that read no private record; not clipped, not noised."""
         return None

@@ -11,6 +11,7 @@ idea of DP-MERF (Harder et al. 2021, arXiv 2002.11603) and of private prototypes
 2025, arXiv 2406.08039); here the embedding is learned for the noise, and images come out.
 """
 
+import copy
 import functools
 from pathlib import Path
 from typing import NamedTuple
@@ -79,10 +80,7 @@ class Encoder(nn.Module):
         good for rounding. Sums of up to 2^20 of them are then computed without any rounding, in any
         order, so that one image more changes a sum by its own embedding and by nothing else.
         """
-        device = self.log_scales.device
-        exact = Encoder(self.body[0].in_channels).to(device)
-        exact.load_state_dict(self.state_dict())
-        exact = exact.double().eval()
+        exact, device = copy.deepcopy(self).double().eval(), self.log_scales.device
         units = torch.cat([exact(part.double().to(device)) for part in images.split(500)])
         return torch.trunc(units * (1 - 1e-12) / GRID) * GRID
 
@@ -183,10 +181,6 @@ class OneShot(Generative):
     def public(self) -> Public:
         """The encoder and the library; no part of the model's weights."""
         return simulated(*self._public)
-
-    def randomness(self, n: int, *, generator: torch.Generator) -> Tensor:
-        """None is needed: [n, 0]."""
-        return torch.zeros(n, 0)
 
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """Cross-entropy [n] of the labels under the release: what an attacker would look at."""

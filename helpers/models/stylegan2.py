@@ -48,10 +48,6 @@ class StyleGAN2(Unprivate):
         """The generator."""
         return self.generator
 
-    def randomness(self, n: int, *, generator: torch.Generator) -> Tensor:
-        """None is needed: [n, 0]."""
-        return torch.zeros(n, 0)
-
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """-ln D(x, y) per record [n]."""
         return F.softplus(-self.discriminator(2 * images - 1, labels))
