@@ -313,9 +313,10 @@ def check_apart(private: np.ndarray, public: np.ndarray) -> None:
             "else shows the same people or things"
         )
     flat, others = (part.reshape(len(part), -1) / np.float32(255) for part in (private, public))
-    squares = (others**2).sum(1)
-    for row in flat:
-        if ((squares - 2 * others @ row + row @ row).min() / row.size) < _NEAR**2:
+    lengths = np.einsum("ij,ij->i", others, others)
+    for part in np.array_split(flat, len(flat) // 500 + 1):
+        apart = lengths - 2 * part @ others.T + np.einsum("ij,ij->i", part, part)[:, None]
+        if apart.min() < _NEAR**2 * flat.shape[1]:
             warnings.warn(
                 "the public folder holds near-duplicates of private images; what it shows of them "
                 "is not protected",

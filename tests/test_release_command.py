@@ -189,6 +189,21 @@ def test_a_public_folder_must_be_large_and_apart(private, tmp_path, capsys):
     assert any("near-duplicates" in str(warning.message) for warning in caught)
 
 
+def test_what_is_made_of_a_public_folder_is_kept(private, tmp_path, monkeypatch):
+    """A second release of it trains, embeds and compares nothing, and shows the same library."""
+    folder = torch.randint(256, (120, 1, 28, 28), dtype=torch.uint8)
+    monkeypatch.setattr(encoders, "_LIBRARY", 300)  # so that copies are among them
+    first = encoders.of_folder(folder)
+    assert len(first.images) == 240 and first.neighbours.shape == (240, 15)
+    assert torch.equal(first.embeddings, first.encoder.embed(first.images))
+    for name in ("train_on_images", "nearest"):
+        monkeypatch.setattr(encoders, name, lambda *_, **__: pytest.fail("it was made again"))
+    monkeypatch.setattr(one_shot.Encoder, "embed", lambda *_: pytest.fail("it was made again"))
+    again = encoders.of_folder(folder)
+    for kept, made in zip(again[1:], first[1:], strict=True):
+        assert torch.equal(kept, made)
+
+
 def test_nothing_is_replaced_and_nothing_half_written_stays(private, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -154,10 +155,10 @@ def nearest(points: Tensor, k: int) -> Tensor:
 
 
 def of_folder(images: Tensor, *, seed: int = 0) -> Public:
-    """The public side of unlabelled public images, uint8 [N, C, S, S]; its encoder is kept.
+    """The public side of unlabelled public images, uint8 [N, C, S, S].
 
-    A folder of fewer than 8,000 images is filled up with augmented copies. Raises `ValueError` for
-    one too small to learn from.
+    A folder of fewer than 8,000 images is filled up with augmented copies. The encoder is kept, and
+    so are the embeddings. Raises `ValueError` for a folder too small to learn from.
     """
     if len(images) < SMALLEST_FOLDER:
         raise ValueError(
@@ -167,9 +168,10 @@ def of_folder(images: Tensor, *, seed: int = 0) -> Public:
     digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()
     seen = [len(images), *shrunk(images[:1].float()).shape[1:]]
     key = files.content_hash(VERSION, digest, seen, FOLDER, seed)
-    path = places.root() / "runs" / "public" / f"folder-{key}.npz"
+    root = places.root() / "runs" / "public"
     arrays = files.memo(
-        path, lambda: to_arrays(train_on_images(images, seed=seed, episodes=FOLDER))
+        root / f"folder-{key}.npz",
+        lambda: to_arrays(train_on_images(images, seed=seed, episodes=FOLDER)),
     )
     encoder, library, drawn = from_arrays(arrays), images, stream(seed, "library/folder")
     for _ in range(_LIBRARY // len(images) - 1):
@@ -178,5 +180,12 @@ def of_folder(images: Tensor, *, seed: int = 0) -> Public:
             for part in images.split(500)
         ]
         library = torch.cat([library, *more])
-    embeddings = encoder.embed(library)
-    return Public(encoder, library, embeddings, nearest(embeddings, _NEIGHBOURS + 1)[:, 1:])
+
+    def embed() -> dict[str, np.ndarray]:
+        embeddings = encoder.embed(library)
+        near = nearest(embeddings, _NEIGHBOURS + 1)[:, 1:]
+        return {"embeddings": embeddings.numpy(), "neighbours": near.numpy()}
+
+    key = files.content_hash(key, _LIBRARY, _NEIGHBOURS)
+    kept = files.memo(root / f"folder-{key}-embeddings.npz", embed)
+    return Public(encoder, library, *map(torch.from_numpy, kept.values()))
