@@ -308,42 +308,42 @@ def test_what_can_be_refused_is_refused_before_a_private_image_is_read(
         assert said in refused(capsys, private, tmp_path / "out", *more)
 
 
-def test_a_release_that_tells_no_class_from_another_says_so():
-    """Calibrated on noise, alone and beside what all classes share; and it sees classes."""
+@pytest.mark.parametrize("classes", [2, 4, 10])
+@pytest.mark.parametrize("records", [(0, 0), (10, 10), (5, 100)])  # of the first class, the last
+def test_of_noise_the_p_value_of_a_release_is_uniform(classes, records):
+    """Calibrated on noise, alone and beside what all classes share, however many records each."""
     drawn = torch.Generator().manual_seed(0)
     common = torch.nn.functional.normalize(torch.randn(32, generator=drawn), dim=0).double()
-    counts = torch.linspace(5, 15, 10, dtype=torch.float64)
-    for shared in (0.0, 1.0):
-        p = [
-            release.fit_of(
-                shared * torch.outer(counts, common)
-                + 1.037 * torch.randn(10, 32, generator=drawn, dtype=torch.float64),
-                1.037,
-            ).p_value
-            for _ in range(200)
-        ]
-        assert np.mean(np.array(p) < 0.01) < 0.03 and 0.4 < np.mean(p) < 0.85
-    apart = 10 * torch.nn.functional.normalize(torch.randn(10, 32, generator=drawn), dim=1)
-    noise = torch.randn(10, 32, generator=drawn, dtype=torch.float64)
-    fit = release.fit_of(apart.double() + 1.037 * noise, 1.037)
-    assert fit.p_value < 1e-6 and fit.common < 0.3  # of orthogonal classes 1 / 10
+    shared = torch.outer(torch.linspace(*records, classes, dtype=torch.float64), common)
+    noise = torch.randn(500, classes, 32, generator=drawn, dtype=torch.float64)
+    p = np.array([release.fit_of(shared + 1.037 * part, 1.037).p_value for part in noise])
+    assert 0.46 < p.mean() < 0.56 and (p < 0.01).mean() < 0.025 and 0.05 < (p < 0.1).mean() < 0.13
 
 
-def test_the_common_share_is_that_of_the_records_whatever_the_noise_and_their_number():
+@pytest.mark.parametrize("classes", [2, 4, 10])
+def test_a_release_sees_classes_that_differ(classes):
+    """At the noise of epsilon 3, of ten records a class with embeddings of a cosine of a half."""
     drawn = torch.Generator().manual_seed(0)
-    common = torch.nn.functional.normalize(torch.randn(32, generator=drawn), dim=0).double()
-    own = torch.linalg.qr(torch.randn(32, 10, generator=drawn, dtype=torch.float64))[0].T
-    own = torch.nn.functional.normalize(own - torch.outer(own @ common, common), dim=1)
-    for counts in (torch.full((10, 1), 10.0), torch.linspace(5, 40, 10).view(10, 1)):
+    apart = 10 * 0.5**0.5 * torch.eye(classes, 32, dtype=torch.float64)
+    noise = torch.randn(200, classes, 32, generator=drawn, dtype=torch.float64)
+    fits = [release.fit_of(apart + 1.037 * part, 1.037) for part in noise]
+    assert np.mean([fit.p_value < 0.01 for fit in fits]) > 0.9
+    assert np.mean([fit.common > 0.8 for fit in fits]) < 0.01
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_the_common_share_is_that_of_the_records_whatever_the_noise_and_their_number(classes):
+    drawn = torch.Generator().manual_seed(0)
+    basis = torch.randn(32, classes + 1, generator=drawn, dtype=torch.float64)
+    common, *own = torch.linalg.qr(basis)[0].T
+    for counts in (torch.full((classes, 1), 10.0), torch.linspace(5, 40, classes).view(-1, 1)):
         for share in (0.5, 0.95):  # of each record's square
-            sums = counts * (share**0.5 * common + (1 - share) ** 0.5 * own)
-            found = []
-            for _ in range(50):
-                noise = torch.randn(10, 32, generator=drawn, dtype=torch.float64)
-                found.append(release.fit_of(sums + 0.406 * noise, 0.406).common)
+            sums = counts * (share**0.5 * common + (1 - share) ** 0.5 * torch.stack(own))
+            noise = torch.randn(50, classes, 32, generator=drawn, dtype=torch.float64)
+            found = [release.fit_of(sums + 0.406 * part, 0.406).common for part in noise]
             exact = release.fit_of(sums, 0.0)
-            assert exact.p_value == 0 and share <= exact.common < share + 0.1
-            assert np.mean(found) == pytest.approx(exact.common, abs=0.02)
+            assert exact.p_value == 0 and exact.common == pytest.approx(share)
+            assert np.mean(found) == pytest.approx(share, abs=0.03)
 
 
 @pytest.mark.filterwarnings("default:what tells the classes")

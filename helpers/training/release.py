@@ -102,25 +102,35 @@ class Fit(NamedTuple):
     """How well a public side tells the classes of a release."""
 
     p_value: float  # the chance that noise alone makes the classes' sums differ as they do
-    common: float  # share of their squares that all classes have in common: of one direction, 1
+    common: float  # share of their squares that classes have in common: of one direction, 1
 
 
 def fit_of(sums: Tensor, sigma: float) -> Fit:
     """Whether the release [classes, d] tells classes apart: of it alone, so at no further cost.
 
-    What all sums have in common, however many records each is of, is projected out; of noise the
-    squares of the rest, in units of sigma, are chi-squared with classes (d - 1) degrees of freedom,
-    or less. A large p-value says that the release tells no class from another: too few records, or
-    too much noise. A common share near 1 says that to this encoder all records look much alike,
-    which is how images of another kind than the public ones look; the noise's part is taken off.
+    What all sums have in common, the direction of their mean, is projected out. Of noise the
+    squares of the rest, in units of sigma, are chi-squared with (classes - 1) (d - 1) degrees of
+    freedom, for the mean is independent of how the sums differ. Where classes hold unequal numbers
+    of records that are alike, the direction's own error adds to the rest, with the variance of
+    these numbers over their mean's square, which the sums tell as well. A large p-value says that
+    the release tells no class from another: too few records, or too much noise.
+
+    The common share is the mean cosine of two classes' sums, weighted by their lengths, from which
+    the noise's part is taken off. Near 1 it says that to this encoder all records look much alike,
+    which is how images of another kind than the public ones look.
     """
     classes, d = sums.shape
+    freedom = (classes - 1) * (d - 1)
     common = torch.nn.functional.normalize(sums.sum(0), dim=0)
-    rest = (sums - torch.outer(sums @ common, common)).square().sum().item()
-    noise = classes * sigma**2
-    signal = sums.square().sum().item() - d * noise
-    share = 1 - (rest - (d - 1) * noise) / signal if signal > 0 else 1.0
-    p_value = float(chdtrc(classes * (d - 1), rest / sigma**2)) if sigma else 0.0
+    along = sums @ common
+    rest = (sums - torch.outer(along, common)).square().sum().item()
+    varied = max(along.var().item() - sigma**2, 0.0) / along.mean().item() ** 2
+    p_value = float(chdtrc(freedom, rest / sigma**2 / (1 + varied / classes))) if sigma else 0.0
+    squares = sums.square().sum(1)
+    lengths = (squares - d * sigma**2).clamp(min=0).sqrt()
+    products = (sums.sum(0).square().sum() - squares.sum()).item()  # of all pairs, twice
+    possible = (lengths.sum() ** 2 - lengths.square().sum()).item()
+    share = products / possible if possible > 0 else 0.0
     return Fit(p_value, min(max(share, 0.0), 1.0))
 
 
