@@ -130,8 +130,7 @@ def fit_of(sums: Tensor, sigma: float) -> Fit:
     lengths = (squares - d * sigma**2).clamp(min=0).sqrt()
     products = (sums.sum(0).square().sum() - squares.sum()).item()  # of all pairs, twice
     possible = (lengths.sum() ** 2 - lengths.square().sum()).item()
-    share = products / possible if possible > 0 else 0.0
-    return Fit(p_value, min(max(share, 0.0), 1.0))
+    return Fit(p_value, min(max(products / possible, 0.0), 1.0) if possible > 0 else 0.0)
 
 
 def system_normal(shape: tuple[int, ...]) -> Tensor:
