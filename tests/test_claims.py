@@ -480,6 +480,20 @@ def test_seeds_are_told_part_by_part() -> None:
     assert told == "C2 on 0, C8 on 0, C10 on 0 to 3"  # nothing is there at the matched noise
 
 
+def test_who_leaks_most_is_counted_where_all_three_are_measured() -> None:
+    leaks = {"log_density_ratio": by(line(5, -4), line(4, -1), line(2))}  # crossing at 0.13
+    frame = study(leaks)
+    assert beside.leaks_most(frame, "vae") == (6, 15)  # of three data sets the levels 0 and 0.1
+    assert beside.leaks_most(frame, "gan") == (9, 15)
+    matched = evidence.NOISE, evidence.matched_noise
+    assert beside.leaks_most(frame, "gan", *matched) == (0, 0)  # nothing is there
+    frame["sigma"] = [
+        float(evidence.matched_noise(d, m, f"{s:g}")) if s else s
+        for d, m, s in zip(frame["dataset"], frame["model"], frame["sigma"], strict=True)
+    ]
+    assert beside.leaks_most(frame, "gan", *matched) == (9, 12)
+
+
 def test_what_is_shown_beside_needs_no_complete_study() -> None:
     assert set(beside.beside(study({"fid": line(100)}))["at equal σ"]) > {"–"}
 

@@ -170,7 +170,9 @@ def test_the_readmes_answer_is_that_of_the_chapters():
         "keeps {guarantees_folder_least_10:.0f} to {guarantees_folder_most_10:.0f} % of the "
         "private images' worth at an ε of 10 and {guarantees_folder_least_3:.0f} to "
         "{guarantees_folder_most_3:.0f} % at 3",
-        "leaks a private image most in {ddpm_leaks_most:.0f} of {ddpm_leaks_of:.0f} comparisons",
+        "leaks a private image most in {ddpm_leaks_most:.0f} of {ddpm_leaks_of:.0f} comparisons at "
+        "equal σ (at the paper's noise the GAN does, in {gan_leaks_most:.0f} of "
+        "{gan_leaks_of:.0f})",
         "({mnist_accuracy_vae_plain:.2f}; the DDPM's {mnist_accuracy_ddpm_plain:.2f}; the hundred "
         "private images themselves {mnist_accuracy_real:.2f})",
         "the DDPM stands: {mnist_accuracy_ddpm_noisy:.2f} at σ = {mnist_sigma:.1f}, where the "
@@ -273,4 +275,4 @@ def test_the_first_picture_shows_what_is_collected(tmp_path):
 
 def test_committed_results_stay_small():
     files = [path for path in (ROOT / "data" / "results").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 28e6
+    assert sum(path.stat().st_size for path in files) < 31e6

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -90,11 +90,17 @@ def freedom(judged: Sequence[Judged]) -> tuple[int, int]:
     return math.floor(min(found)), math.ceil(max(found))
 
 
-def leaks_most(study: pd.DataFrame, model: str = "ddpm") -> tuple[int, int]:
-    """Of how many data sets and sigmas the model's mean log density ratio at the query is the
-    highest of the three, and of how many."""
-    e, most = gather(study), []
-    for d, level in itertools.product(DATA, PATH):
+def leaks_most(
+    study: pd.DataFrame,
+    model: str,
+    levels: Iterable[str] = PATH,
+    lens: Callable[[str, str, str], str] | None = None,
+) -> tuple[int, int]:
+    """Of how many data sets and levels the model's mean log density ratio at the query is the
+    highest of the three, and of how many; at the paper's sigmas unless `lens` says what stands for
+    them."""
+    e, most = gather(study, lens=lens), []
+    for d, level in itertools.product(DATA, levels):
         found = {m: e.at(d, m, level, "log_density_ratio").values for m in MODELS}
         if all(found.values()):
             means = {m: np.mean(list(values.values())) for m, values in found.items()}
