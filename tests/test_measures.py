@@ -49,6 +49,13 @@ def test_a_cell_trains_the_roles_alone_that_the_measures_taken_need(home):
     assert again["metrics"] == whole["metrics"] and again["measures"] == whole["measures"]
 
 
+def test_density_ratios_train_the_full_set_only_where_one_image_of_ten_is_looked_at(home):
+    assert CELL.roles_for(["density_ratios"]) == CELL.roles
+    paper = Cell("digits", "gan-plain", "dp", 0.5, 0, "compact")  # a variant: the paper's roles
+    assert paper.roles_for(["density_ratios"]) == ("victim", "ablated")
+    assert paper.roles_for(["density_ratios", "worth"]) == paper.roles
+
+
 def test_a_cell_with_some_measures_is_read_and_says_what_it_lacks(home, capsys):
     assert main(ATTACKS) == 0
     found = results.obtain([CELL])

@@ -23,11 +23,13 @@ class Measure:
     version: int = 1
     inputs: str = "images"  # what it is computed from; "arrays" if what is collected will do
     roles: tuple[str, ...] = ("full",)  # of `ROLES`: the runs whose images it is computed from
+    one_of_ten: tuple[str, ...] = ()  # the same, where the evaluation asks for `one_of_ten`
     on_demand: bool = False  # whether it is only taken where it is asked for by its name
 
 
 # A cell's runs: on the full set, on the two that differ in the query, on the full one without it.
 ROLES = ("full", "victim", "ablated", "omitted")  # the last one if the evaluation asks for it
+ABSENT, ONE_OF_TEN = ("victim", "ablated"), ("full", "omitted")  # neighbors, in one query each
 
 # A record that does not tell a measure's version holds the first one of these.
 ORIGINAL = (
@@ -35,7 +37,7 @@ ORIGINAL = (
     *("worth", "consistency", "accountant", "samples"),
 )
 MEASURES = {name: Measure() for name in ORIGINAL} | {
-    "density_ratios": Measure(roles=ROLES),
+    "density_ratios": Measure(roles=ABSENT, one_of_ten=ONE_OF_TEN),
     # Version 2: no epsilon of a model that reads private records beside the noised gradients.
     "accountant": Measure(version=2, inputs="arrays", roles=()),
     "membership": Measure(version=2),  # 1: others from the test split, a bound from counts

@@ -25,7 +25,7 @@ from ..models.presets import Training
 from ..randomness import generator as stream
 from ..training import accounting
 from . import attacks, features, fidelity, lpips, plane, privacy, utility, worth
-from .evaluation import DELTAS, MULTIPLES, PRIVATE_PER_CLASS, Evaluation
+from .evaluation import ABSENT, DELTAS, MULTIPLES, ONE_OF_TEN, PRIVATE_PER_CLASS, Evaluation
 from .worth import TrainingSet
 
 SHOWN_PER_CLASS = 8  # synthetic images per class kept for figures
@@ -249,16 +249,13 @@ def take_density_ratios(s: Subject) -> Measured:
         return Measured({}, {})
     reducer = public_isomap(s.dataset, s.evaluation)
     points = {"query": reducer.transform(s.sets.query.images)}
-    points |= {role: reducer.transform(getattr(s.synthetic, role)) for role in _ABSENT}
+    points |= {role: reducer.transform(getattr(s.synthetic, role)) for role in ABSENT}
     metrics = _density_ratio(points["victim"], points["ablated"], points["query"], s)
     if s.synthetic.omitted is not None:
-        points |= {role: reducer.transform(getattr(s.synthetic, role)) for role in _ONE_OF_TEN}
+        points |= {role: reducer.transform(getattr(s.synthetic, role)) for role in ONE_OF_TEN}
         one = _density_ratio(points["full"], points["omitted"], points["query"], s)
         metrics |= {f"{name}_one_of_ten": value for name, value in one.items()}
     return Measured(metrics, {f"points_{n}": p.astype(np.float32) for n, p in points.items()})
-
-
-_ABSENT, _ONE_OF_TEN = ("victim", "ablated"), ("full", "omitted")
 
 
 def has_plane(dataset: Dataset, evaluation: Evaluation) -> bool:

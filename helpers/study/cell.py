@@ -91,7 +91,8 @@ class Cell:
 
     def roles_for(self, measures: Iterable[str]) -> tuple[str, ...]:
         """Those of its roles that these measures need."""
-        needed = {role for name in measures for role in MEASURES[name].roles}
+        both, taken = self.evaluation.one_of_ten, [MEASURES[name] for name in measures]
+        needed = {role for m in taken for role in m.roles + (m.one_of_ten if both else ())}
         return tuple(role for role in self.roles if role in needed)
 
     @property
