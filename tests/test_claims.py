@@ -492,6 +492,10 @@ def test_who_leaks_most_is_counted_where_all_three_are_measured() -> None:
         for d, m, s in zip(frame["dataset"], frame["model"], frame["sigma"], strict=True)
     ]
     assert beside.leaks_most(frame, "gan", *matched) == (9, 12)
+    one = (frame["model"] == "ddpm") & (frame["seed"] == frame["seed"].min())
+    alone = frame[one].assign(seed=99, value=100.0)
+    more = pd.concat([frame, alone])  # a seed that the others lack says nothing of which is most
+    assert beside.leaks_most(more, "ddpm", *matched) == beside.leaks_most(frame, "ddpm", *matched)
 
 
 def test_what_is_shown_beside_needs_no_complete_study() -> None:
