@@ -51,9 +51,9 @@ def test_a_cell_trains_the_roles_alone_that_the_measures_taken_need(home):
 
 def test_density_ratios_train_the_full_set_only_where_one_image_of_ten_is_looked_at(home):
     assert CELL.roles_for(["density_ratios"]) == CELL.roles
-    paper = Cell("digits", "gan-plain", "dp", 0.5, 0, "compact")  # a variant: the paper's roles
-    assert paper.roles_for(["density_ratios"]) == ("victim", "ablated")
-    assert paper.roles_for(["density_ratios", "worth"]) == paper.roles
+    variant = Cell("digits", "gan-plain", "dp", 0.5, 0, "compact")  # the paper's roles
+    assert variant.roles_for(["density_ratios"]) == ("victim", "ablated")
+    assert variant.roles_for(["density_ratios", "worth"]) == variant.roles
 
 
 def test_a_cell_with_some_measures_is_read_and_says_what_it_lacks(home, capsys):

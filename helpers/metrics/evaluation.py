@@ -29,7 +29,7 @@ class Measure:
 
 # A cell's runs: on the full set, on the two that differ in the query, on the full one without it.
 ROLES = ("full", "victim", "ablated", "omitted")  # the last one if the evaluation asks for it
-ABSENT, ONE_OF_TEN = ("victim", "ablated"), ("full", "omitted")  # neighbors, in one query each
+ABSENT, ONE_OF_TEN = ("victim", "ablated"), ("full", "omitted")  # pairs: one has the query
 
 # A record that does not tell a measure's version holds the first one of these.
 ORIGINAL = (
