@@ -513,7 +513,7 @@ def test_what_is_collected_is_done_though_the_store_is_gone(
 
 def test_an_estimate_without_a_finished_cell_says_so(home, capsys):
     assert main([*COMMAND, "--status"]) == 0
-    assert "for vae: none is finished to estimate it from" in capsys.readouterr().out
+    assert "not known for vae: none is finished to estimate it from" in capsys.readouterr().out
 
 
 def test_what_is_done_is_told_without_pytorch(finished, root):

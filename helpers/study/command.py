@@ -311,8 +311,7 @@ def _status(
     lines = [("dataset", "model", "level", *STATES, "roles kept")]
     groups: dict[tuple[str, ...], list[Standing]] = {}
     for each in standings:
-        cell = each.cell
-        groups.setdefault((cell.dataset, cell.model, cell.level), []).append(each)
+        groups.setdefault((each.cell.dataset, each.cell.model, each.cell.level), []).append(each)
     for group, members in groups.items():
         counts = Counter(each.state for each in members)
         kept = sum(len(each.roles) for each in members if each.state != "done")
@@ -346,10 +345,11 @@ def aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
 
 def _time_left(standings: Iterable[Standing], measures: Sequence[str]) -> str:
     left = status.remaining(standings, measures)
-    text = f"about {status.duration(left.core_seconds)} of core time left"
-    if left.unknown:
-        text += f", and more for {', '.join(left.unknown)}: none is finished to estimate it from"
-    return text
+    known = f"about {status.duration(left.core_seconds)} of core time left"
+    why = f"for {', '.join(left.unknown)}: none is finished to estimate it from"
+    if left.core_seconds and left.unknown:
+        return f"{known}, and more {why}"
+    return f"core time left is not known {why}" if left.unknown else known
 
 
 def _status_json(
