@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,12 @@ from helpers.report import style, tables
 from helpers.study.results import Results
 
 from . import beyond
-from .evidence import NOISE, PATH, TITLES, Evidence, gather, matched_noise, one
+from .evidence import NOISE, PATH, TITLES, Evidence, Lens, equal_sigma, gather, matched_noise, one
 
 
 def beside(study: pd.DataFrame) -> pd.DataFrame:
     """Quantities that are shown and not judged: what clipping alone does, levels, and wins."""
-    columns = {"at matched noise [90 % interval]": matched_noise, "at equal σ": None}
+    columns = {"at matched noise [90 % interval]": matched_noise, "at equal σ": equal_sigma}
     parts = {name: _beside(gather(study, lens=lens)) for name, lens in columns.items()}
     rows = [
         {"quantity": same[0].label} | {name: p.text() for name, p in zip(parts, same, strict=True)}
@@ -94,7 +94,7 @@ def leaks_most(
     study: pd.DataFrame,
     model: str,
     levels: Iterable[str] = PATH,
-    lens: Callable[[str, str, str], str] | None = None,
+    lens: Lens = equal_sigma,
 ) -> tuple[int, int]:
     """Of how many data sets and levels the model's mean log density ratio at the query, over the
     seeds that all three models have, is the highest of the three, and of how many; at the paper's

@@ -38,6 +38,15 @@ LARGER = "the noise can be matched, the networks are not: the authors' are large
 OTHER_DDPM = f"their DDPM starts off its manifold (D20), ours does not; and {LARGER}"
 
 
+# Which level of ours stands for one of the paper's, of a data set and model.
+Lens = Callable[[str, str, str], str]
+
+
+def equal_sigma(dataset: str, model: str, level: str) -> str:
+    """The level of the same sigma."""
+    return level
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The results that claims are judged by, in the corrected form or in the authors', at the
@@ -46,7 +55,7 @@ class Evidence:
     numbers: Mapping[Term, Mapping[int, float]]  # by seed
     density: pd.DataFrame | None = None  # of the experiment on density estimators
     authors: bool = False
-    lens: Callable[[str, str, str], str] = lambda dataset, model, level: level  # ours for a paper's
+    lens: Lens = equal_sigma
     pool: Pool | None = None
 
     def at(self, dataset: str, model: str, level: str, metric: str) -> Quantity:
@@ -123,14 +132,13 @@ def gather(
     density: pd.DataFrame | None = None,
     *,
     authors: bool = False,
-    lens: Callable[[str, str, str], str] | None = None,
+    lens: Lens = equal_sigma,
     pooled: bool = True,
 ) -> Evidence:
     """Evidence from a tidy frame of the study (columns of `data/results/<dataset>.csv`).
 
-    `lens`, such as `matched_noise`, says which level of ours stands for one of the paper's; without
-    it that of the same sigma does. Not `pooled`, an interval rests on the quantity's own seeds
-    alone. Raises `ValueError` if a cell has two values of one metric, as with two scales at once.
+    Not `pooled`, an interval rests on the quantity's own seeds alone. Raises `ValueError` if a cell
+    has two values of one metric, as with two scales at once.
     """
     numbers: dict[Term, dict[int, float]] = {}
     for row in study.itertuples(index=False):
@@ -139,9 +147,8 @@ def gather(
         if row.seed in seeds:
             raise ValueError("a cell has two values of one metric; give results of one scale only")
         seeds[row.seed] = row.value
-    chosen = {} if lens is None else {"lens": lens}
     spoken_of = {t: v for t, v in numbers.items() if t.model in (*nfl.MODELS, PLAIN)}
-    return Evidence(numbers, density, authors, **chosen, pool=Pool(spoken_of) if pooled else None)
+    return Evidence(numbers, density, authors, lens, Pool(spoken_of) if pooled else None)
 
 
 def rank_correlation(first: Sequence[Quantity], second: Sequence[Quantity]) -> Quantity:
