@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chapters import beyond, both, front, leaks, matched, release
+from chapters import beyond, both, front, leaks, matched, nfl, release, table_1
 from chapters.beyond import plan
 from chapters.beyond import tables as beyond_tables
 from chapters.dataset import answers as answers_of
@@ -76,9 +76,9 @@ def glued(notebook):
 
 def test_the_table_is_tidy_sorted_and_finite(rows):
     assert list(rows[0]) == list(collected.COLUMNS)
+    first, last = ("dataset", "model", "arm"), ("scale", "metric")
     keys = [
-        (r["dataset"], r["model"], r["arm"], float(r["sigma"]), int(r["seed"]), r["metric"])
-        for r in rows
+        (*map(r.get, first), float(r["sigma"]), int(r["seed"]), *map(r.get, last)) for r in rows
     ]
     assert keys == sorted(set(keys))
     assert all(math.isfinite(float(row["value"])) for row in rows)
@@ -140,7 +140,15 @@ def test_numbers_in_the_prose_are_those_of_the_table(chapter):
     for metric in ("accuracy", "fid"):
         most = matched.at_most(tried, metric)
         expected |= {f"{name}_matched_{metric}_{m}": value for m, value in most.items()}
+    expected |= _of_table_1() if name == "mnist" else {}
     assert glued(notebook) == pytest.approx(expected, rel=1e-9)
+
+
+def _of_table_1():
+    frame, large = nfl.collected(["mnist"])["mnist"].frame, table_1.at_scale("mnist", SEEDS)
+    said = table_1.told(frame, large)
+    assert said.pop("cells") == "VAE at sgd"  # what README and the pages say is run
+    return {f"mnist_scale_{name}": value for name, value in said.items()}
 
 
 def test_the_readme_has_the_numbers_of_the_chapter(chapter):

@@ -17,14 +17,15 @@ def frames():
     )
 
 
-def collected(model: str, sigma: float, metric: str) -> float:
+def collected(model: str, sigma: float, metric: str, arm: str = "dp") -> float:
     """The mean over the first three seeds, from the file alone."""
     with (ROOT / "data/results/mnist.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     values = [
         float(row["value"])
         for row in rows
-        if (row["model"], row["metric"], row["arm"]) == (model, metric, "dp")
+        if (row["model"], row["metric"], row["arm"]) == (model, metric, arm)
+        and row["scale"] == "compact"
         and math.isclose(float(row["sigma"]), sigma)
         and row["seed"] in ("0", "1", "2")
     ]
@@ -54,6 +55,19 @@ def test_what_is_not_collected_is_a_dash_and_what_was_not_tried_has_no_row(frame
     assert lacking["order at 0.4"] == lacking["change, GAN"] == "–"
     whose = table_1.orders(frame, None).index.get_level_values("whose")
     assert set(whose) == {table_1.PAPER, table_1.SIGMA}
+
+
+def test_the_authors_scale_has_a_row_where_something_of_it_is_there(frames):
+    frame, tried = frames
+    some = frame[(frame["model"] == "vae") & (frame["arm"] == "sgd")]
+    found = table_1.beside_paper(frame, tried, some).xs(table_1.SCALE, level="whose")
+    assert set(found.index.get_level_values("model")) == {"VAE"}
+    assert found.loc[("FID", "VAE"), "sgd"] == f"{collected('vae', 0, 'fid_paper', 'sgd'):.1f}"
+    assert set(found["0.1"]) == {table_1.MISSING}
+    whose = "FID", [table_1.SCALE, table_1.SIGMA]
+    assert table_1.SCALE not in table_1.orders(frame, tried, some).loc["FID"].index
+    whole = table_1.orders(frame, tried, frame).loc[whose, :]
+    assert len(whole) == 2 and len(whole.drop_duplicates()) == 1
 
 
 def test_what_the_page_says_of_the_changes_holds(frames):

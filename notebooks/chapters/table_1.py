@@ -1,11 +1,12 @@
 """Table 1 of No Free Lunch (arXiv 2606.07640), MNIST: what the paper reports, beside ours.
 
 Means over three seeds. The number of images behind them is not stated, and the networks are wider
-than ours: orders and changes can be compared, absolute values cannot.
+than ours at any scale but `paper`: orders and changes can be compared, absolute values cannot.
 """
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 from scipy.stats import kendalltau
@@ -14,6 +15,9 @@ from chapters import matched, nfl
 from helpers.metrics.records import record
 from helpers.report.style import number
 from helpers.report.tables import intervals
+from helpers.study import results
+
+MISSING = "–"  # where there is no number
 
 LEVELS = ("sgd", "0.1", "0.2", "0.3", "0.4")  # the first is the paper's sigma = 0
 
@@ -40,53 +44,99 @@ TABLE_1 = {
 }
 
 
-PAPER, NOISE, SIGMA = "the paper", "ours, at its noise", "ours, at its σ"  # whose row it is
+# Whose row it is.
+PAPER, SCALE = "the paper", "ours, at its scale"
+NOISE, SIGMA = "ours, at its noise", "ours, at its σ"
 
 
-def beside_paper(frame: pd.DataFrame, tried: pd.DataFrame | None) -> pd.DataFrame:
+def at_scale(dataset: str, seeds: Sequence[int]) -> results.Results | None:
+    """What is collected of networks of the authors' widths and lengths; `None` if nothing."""
+    axes = {"models": nfl.MODELS, "levels": LEVELS, "seeds": seeds, "scale": "paper"}
+    return results.available(dataset, **axes)
+
+
+def told(frame: pd.DataFrame, large: results.Results | None) -> dict[str, float | str]:
+    """What the text says of the authors' scale, by name: which cells there are, their core-hours,
+    and without noise each model's FID, of the paper, at the authors' scale and here, and how many
+    per cent of its images copy a private one.
+    """
+    if large is None:
+        return {"cells": "none"}
+    about, cells = large.provenance["cells"], large.cells
+    levels = {m: dict.fromkeys(c.level for c in cells if c.model == m) for m in nfl.MODELS}
+    there = (f"{nfl.MODEL_TITLES[m]} at {', '.join(at)}" for m, at in levels.items() if at)
+    said: dict[str, float | str] = {
+        "cells": "; ".join(there),
+        "seeds": len({cell.seed for cell in cells}),
+        "hours": sum(about[cell.name]["core_seconds"] for cell in cells) / 3600,
+    }
+    fid = _tables(frame, None, large.frame)["FID"]
+    names = {"paper": PAPER, "large": SCALE, "here": SIGMA}
+    for (name, whose), model in itertools.product(names.items(), nfl.MODELS):
+        if not math.isnan(value := fid[whose][model][0]):
+            said[f"fid_{name}_{model}"] = float(value)
+    for name, rows in {"large": large.frame, "here": frame}.items():
+        means = intervals(rows, "copy_rate").set_index(["model", "level"])["mean"]
+        copied = {m: float(means.get((m, "sgd"), math.nan)) for m in nfl.MODELS}
+        said |= {f"copies_{name}_{m}": 100 * v for m, v in copied.items() if not math.isnan(v)}
+    return said
+
+
+def beside_paper(
+    frame: pd.DataFrame, tried: pd.DataFrame | None, large: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Table 1 of the paper and ours, a row each per metric and model; by the paper's sigma.
 
-    Ours is the authors' form of each metric, as a mean over seeds: at the levels of `tried` whose
-    noise is the paper's (see `matched.collected`), and at those of `frame` whose sigma is. Beside
-    the paper's sigma 0 stands our arm `sgd`.
+    Ours is the authors' form of each metric, as a mean over seeds: of the authors' networks and
+    lengths (`large`, see `at_scale`), at the levels of `tried` whose noise is the paper's (see
+    `matched.collected`), and at those of `frame` whose sigma is. Beside the paper's sigma 0 stands
+    our arm `sgd`. A row of which nothing is there is left out.
     """
     rows = {}
-    for metric, found in _tables(frame, tried).items():
+    for metric, found in _tables(frame, tried, large).items():
         digits = 1 if metric == "FID" else 2
         for (model, title), (whose, values) in itertools.product(
             nfl.MODEL_TITLES.items(), found.items()
         ):
             texts = [_text(value, digits) for value in values[model]]
-            rows[metric, title, whose] = dict(zip(LEVELS, texts, strict=True))
+            if any(text != MISSING for text in texts):
+                rows[metric, title, whose] = dict(zip(LEVELS, texts, strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "model", "whose"])
 
 
-def orders(frame: pd.DataFrame, tried: pd.DataFrame | None) -> pd.DataFrame:
+def orders(
+    frame: pd.DataFrame, tried: pd.DataFrame | None, large: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Per metric of Table 1: does it order the models, and change with the noise, as in the paper?
 
     Kendall's tau between our ranking of the three models and the paper's, without noise and at its
-    most; then each model's change from the one to the other.
+    most; then each model's change from the one to the other. A row that has neither is left out.
     """
     rows = {}
-    for metric, found in _tables(frame, tried).items():
+    for metric, found in _tables(frame, tried, large).items():
         for whose, values in found.items():
             row = {
-                f"order at {name}": _tau(values, found[PAPER], place) if whose != PAPER else "–"
+                f"order at {name}": _tau(values, found[PAPER], place) if whose != PAPER else MISSING
                 for name, place in (("0", 0), ("0.4", -1))
             }
             for model, title in nfl.MODEL_TITLES.items():
                 change = values[model][-1] - values[model][0]
                 row[f"change, {title}"] = _text(change, 2, signed=True)
-            rows[metric, whose] = row
+            if any(text != MISSING for text in row.values()):
+                rows[metric, whose] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "whose"])
 
 
 Values = dict[str, list[float]]  # by model, at `LEVELS`; NaN for what is not collected
 
 
-def _tables(frame: pd.DataFrame, tried: pd.DataFrame | None) -> dict[str, dict[str, Values]]:
+def _tables(
+    frame: pd.DataFrame, tried: pd.DataFrame | None, large: pd.DataFrame | None
+) -> dict[str, dict[str, Values]]:
     """By metric and whose."""
-    sources = {SIGMA: frame} if tried is None else {NOISE: _renamed(frame, tried), SIGMA: frame}
+    matching = None if tried is None else _renamed(frame, tried)
+    sources = {SCALE: large, NOISE: matching, SIGMA: frame}
+    sources = {whose: rows for whose, rows in sources.items() if rows is not None}
     found: dict[str, dict[str, Values]] = {}
     for metric, name in METRICS.items():
         found[metric] = {PAPER: {m: list(TABLE_1[metric, m]) for m in nfl.MODELS}}
@@ -113,9 +163,9 @@ def _renamed(frame: pd.DataFrame, tried: pd.DataFrame) -> pd.DataFrame:
 def _tau(ours: Values, theirs: Values, place: int) -> str:
     pair = [[values[place] for values in each.values()] for each in (ours, theirs)]
     if any(math.isnan(value) for value in pair[0]):
-        return "–"
+        return MISSING
     return number(kendalltau(*pair).statistic, 2, signed=True)
 
 
 def _text(value: float, digits: int, *, signed: bool = False) -> str:
-    return "–" if math.isnan(value) else number(value, digits, signed=signed)
+    return MISSING if math.isnan(value) else number(value, digits, signed=signed)
