@@ -6,7 +6,7 @@ than ours at any scale but `paper`: orders and changes can be compared, absolute
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from scipy.stats import kendalltau
@@ -90,7 +90,7 @@ def beside_paper(
     Ours is the authors' form of each metric, as a mean over seeds: of the authors' networks and
     lengths (`large`, see `at_scale`), at the levels of `tried` whose noise is the paper's (see
     `matched.collected`), and at those of `frame` whose sigma is. Beside the paper's sigma 0 stands
-    our arm `sgd`. A row of which nothing is there is left out.
+    our arm `sgd`. Of the authors' scale a row of which nothing is there is left out.
     """
     rows = {}
     for metric, found in _tables(frame, tried, large).items():
@@ -99,7 +99,7 @@ def beside_paper(
             nfl.MODEL_TITLES.items(), found.items()
         ):
             texts = [_text(value, digits) for value in values[model]]
-            if any(text != MISSING for text in texts):
+            if _told(whose, texts):
                 rows[metric, title, whose] = dict(zip(LEVELS, texts, strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "model", "whose"])
 
@@ -110,7 +110,7 @@ def orders(
     """Per metric of Table 1: does it order the models, and change with the noise, as in the paper?
 
     Kendall's tau between our ranking of the three models and the paper's, without noise and at its
-    most; then each model's change from the one to the other. A row that has neither is left out.
+    most; then each model's change from the one to the other. Left out is what `beside_paper` does.
     """
     rows = {}
     for metric, found in _tables(frame, tried, large).items():
@@ -122,9 +122,14 @@ def orders(
             for model, title in nfl.MODEL_TITLES.items():
                 change = values[model][-1] - values[model][0]
                 row[f"change, {title}"] = _text(change, 2, signed=True)
-            if any(text != MISSING for text in row.values()):
+            if _told(whose, row.values()):
                 rows[metric, whose] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "whose"])
+
+
+def _told(whose: str, texts: Iterable[str]) -> bool:
+    """Whether a row has a place: an empty one of the authors' scale has none."""
+    return whose != SCALE or any(text != MISSING for text in texts)
 
 
 Values = dict[str, list[float]]  # by model, at `LEVELS`; NaN for what is not collected
