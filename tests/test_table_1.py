@@ -70,6 +70,17 @@ def test_the_authors_scale_has_a_row_where_something_of_it_is_there(frames):
     assert len(whole) == 2 and len(whole.drop_duplicates()) == 1
 
 
+def test_what_is_told_of_the_authors_scale_is_in_the_file(frames):
+    with (ROOT / "data/results/mnist.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["scale"] == "paper"]
+    values = {row["metric"]: float(row["value"]) for row in rows if row["model"] == "vae"}
+    said = table_1.told(frames[0], table_1.at_scale("mnist", nfl.SEEDS))
+    assert said["fid_large_vae"] == pytest.approx(values["fid_paper"])
+    assert said["copies_large_vae"] == pytest.approx(100 * values["copy_rate"])
+    here = collected("vae", 0, "copy_rate", "sgd")
+    assert said["copies_here_vae"] == pytest.approx(100 * here)
+
+
 def test_what_the_page_says_of_the_changes_holds(frames):
     found = table_1.orders(*frames)
     columns = [f"change, {title}" for title in nfl.MODEL_TITLES.values()]

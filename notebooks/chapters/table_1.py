@@ -99,7 +99,7 @@ def beside_paper(
             nfl.MODEL_TITLES.items(), found.items()
         ):
             texts = [_text(value, digits) for value in values[model]]
-            if _told(whose, texts):
+            if _has_place(whose, texts):
                 rows[metric, title, whose] = dict(zip(LEVELS, texts, strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "model", "whose"])
 
@@ -122,12 +122,12 @@ def orders(
             for model, title in nfl.MODEL_TITLES.items():
                 change = values[model][-1] - values[model][0]
                 row[f"change, {title}"] = _text(change, 2, signed=True)
-            if _told(whose, row.values()):
+            if _has_place(whose, row.values()):
                 rows[metric, whose] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "whose"])
 
 
-def _told(whose: str, texts: Iterable[str]) -> bool:
+def _has_place(whose: str, texts: Iterable[str]) -> bool:
     """Whether a row has a place: an empty one of the authors' scale has none."""
     return whose != SCALE or any(text != MISSING for text in texts)
 
