@@ -28,7 +28,6 @@ EXIT_CODES = (
     "stderr in one line each; 2 wrong usage; 130 interrupted."
 )
 
-
 GUIDE = """\
 Which command is for you?
 
@@ -64,12 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from . import release
         from .report import command as report
 
-        report.add(commands, EXIT_CODES)
-        release.add(commands, EXIT_CODES)
-    command.add(commands, EXIT_CODES)
+        report.add(commands)
+        release.add(commands)
+    command.add(commands)
     _add_data(commands)
     _add_chapter(commands)
     _add_encoder(commands)
+    for each in commands.choices.values():
+        each.epilog = EXIT_CODES
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)
 
@@ -79,7 +80,6 @@ def _add_data(commands: Any) -> None:
         "data",
         help="list, fetch and verify the data sets and network weights",
         description="Without names: what there is, from where. With names: fetch and verify them.",
-        epilog=EXIT_CODES,
     )
     known = ", ".join((*datasets.DATASETS, *NETWORKS))
     command.add_argument(
@@ -116,7 +116,6 @@ def _add_chapter(commands: Any) -> None:
         "chapter",
         help="bring up to date what a chapter of the book has collected",
         description="Measure anew what a chapter keeps in data/results, where it is not current.",
-        epilog=EXIT_CODES,
     )
     command.add_argument("name", help="a package in notebooks/chapters, such as effects")
     command.set_defaults(run=chapter, parser=command)
@@ -143,7 +142,6 @@ def _add_encoder(commands: Any) -> None:
         "encoder",
         help="train the public encoder of a simulator again",
         description="Train on public classes for minutes; the same machine gives the same file.",
-        epilog=EXIT_CODES,
     )
     command.add_argument("simulator", help="strokes or phantoms")
     command.add_argument("--out", required=True, help="the .npz file to write, not there yet")

@@ -46,7 +46,7 @@ _MECHANISM = (
 )
 
 
-def add(commands: Any, exit_codes: str) -> None:
+def add(commands: Any) -> None:
     """Add the command and its options to the command line's `commands`."""
     command = commands.add_parser(
         "release",
@@ -55,7 +55,6 @@ def add(commands: Any, exit_codes: str) -> None:
             "One private step, then public images chosen by it. Each run is a release of its own: "
             "two of the same images cost more than one. Read the chapter on guarantees first."
         ),
-        epilog=exit_codes,
     )
     command.add_argument(
         "--images", type=Path, required=True, help="private images: one folder for each class"

@@ -75,16 +75,6 @@ class Dataset:
         """The class numbers of the test split."""
         return _tensor(self.arrays["test_labels"])
 
-    @functools.cached_property
-    def val_images(self) -> "Tensor":
-        """The images of the validation split; `KeyError` if the data set has none."""
-        return sources.from_bytes(self.arrays["val_images"])
-
-    @functools.cached_property
-    def val_labels(self) -> "Tensor":
-        """The class numbers of the validation split; `KeyError` if the data set has none."""
-        return _tensor(self.arrays["val_labels"])
-
     def counts(self, split: str) -> list[int]:
         """Images per class in `split` ("train", "test", or of some data sets "val")."""
         return np.bincount(self.arrays[f"{split}_labels"], minlength=len(self.classes)).tolist()

@@ -24,10 +24,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import presets
-from .interface import Generative, Shape
+from .interface import Adversarial, Shape
 
 
-class GAN(Generative):
+class GAN(Adversarial):
     """G(z, y) and D(x, y) for images x [n, C, S, S] in [0, 1] and labels y [n]."""
 
     def __init__(self, classes: int, shape: Shape, preset: presets.GAN):
@@ -38,16 +38,6 @@ class GAN(Generative):
         self.schedule = _SCHEDULES[preset.schedule](preset.discriminator_steps)
         self.private_labels: Tensor | None = None  # of the last batch; read by labels="batch" only
         self.real_loss = self.synthetic_loss = 0.0  # read by schedule="loss-gap" only
-
-    @property
-    def noised(self) -> nn.Module:
-        """The discriminator."""
-        return self.discriminator
-
-    @property
-    def released(self) -> nn.Module:
-        """The generator."""
-        return self.generator
 
     def generate(self, codes: Tensor, labels: Tensor) -> Tensor:
         """Images [n, C, S, S] in [0, 1] from codes [n, latent]."""

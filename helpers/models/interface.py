@@ -52,6 +52,20 @@ class Generative(nn.Module):
         """Go on with what `carried` gave, its tensors on the CPU."""
 
 
+class Adversarial(Generative):
+    """A model of two networks: its discriminator alone reads records, its generator samples."""
+
+    @property
+    def noised(self) -> nn.Module:
+        """The discriminator."""
+        return self.discriminator
+
+    @property
+    def released(self) -> nn.Module:
+        """The generator."""
+        return self.generator
+
+
 Records = tuple[Tensor, Tensor]  # images [n, C, S, S] in [0, 1] and labels [n]
 
 

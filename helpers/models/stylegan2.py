@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import presets
-from .interface import Phase, Shape, Unprivate, Update
+from .interface import Adversarial, Phase, Shape, Unprivate, Update
 
 GAIN = math.sqrt(2)  # of LeakyReLU, so that it keeps the variance
 SLOPE = 0.2
@@ -26,7 +26,7 @@ MAPPING_RATE = 0.01  # of the mapping network's learning rate
 PATH_DECAY = 0.01  # of the running mean of path lengths
 
 
-class StyleGAN2(Unprivate):
+class StyleGAN2(Adversarial, Unprivate):
     """G(z, y) and D(x, y) for images x [n, C, S, S] in [0, 1] and labels y [n]."""
 
     def __init__(self, classes: int, shape: Shape, preset: presets.StyleGAN2):
@@ -37,16 +37,6 @@ class StyleGAN2(Unprivate):
         self.generator = Generator(classes, shape[0], sizes, widths, preset)
         self.discriminator = Discriminator(classes, shape[0], sizes, widths)
         self.register_buffer("path_mean", torch.zeros(()))
-
-    @property
-    def noised(self) -> nn.Module:
-        """The discriminator, which alone reads records."""
-        return self.discriminator
-
-    @property
-    def released(self) -> nn.Module:
-        """The generator."""
-        return self.generator
 
     def losses(self, images: Tensor, labels: Tensor, randomness: Tensor) -> Tensor:
         """-ln D(x, y) per record [n]."""

@@ -23,7 +23,7 @@ _SEED = 0
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pillow")
 
 
-def add(commands: Any, exit_codes: str) -> None:
+def add(commands: Any) -> None:
     """Add the command and its options to the command line's `commands`."""
     command = commands.add_parser(
         "report",
@@ -33,7 +33,6 @@ def add(commands: Any, exit_codes: str) -> None:
             "right, are they useful, what do they give away. Folders hold class folders or images "
             "as they are; ten of a class are enough. The page shows private images: it is yours."
         ),
-        epilog=exit_codes,
     )
     command.add_argument("--private", type=Path, required=True, help="the images to be protected")
     command.add_argument("--synthetic", type=Path, required=True, help="the images to be judged")

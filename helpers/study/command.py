@@ -27,13 +27,12 @@ _DESCRIPTION = (
 )
 
 
-def add(commands: Any, exit_codes: str) -> None:
+def add(commands: Any) -> None:
     """Add the command and its options to the command line's `commands`."""
     command = commands.add_parser(
         "study",
         help="train and measure a slice of the grid, and collect its results",
         description=_DESCRIPTION,
-        epilog=f"{exit_codes} For study, 1 also says that a cell has failed.",
     )
     _add_slice(command.add_argument_group("which cells (default: all of a data set)"))
     how = command.add_argument_group("how to compute")
