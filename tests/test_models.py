@@ -276,6 +276,19 @@ def test_the_generator_does_not_learn_which_labels_are_private():
     assert moved == [True, False]
 
 
+@pytest.mark.parametrize("scale", ["compact", "paper"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_upsampling_and_convolution_are_what_they_are_one_after_the_other(shape, scale):
+    layers = build("gan", scale, shape=shape).generator.double()
+    codes = torch.randn(3, layers[0].in_features, generator=stream(), dtype=torch.float64)
+    inputs = [codes.requires_grad_(), *layers.parameters()]
+    together, apart = layers(codes), torch.nn.Sequential.forward(layers, codes)
+    torch.testing.assert_close(together, apart, rtol=0, atol=1e-12)
+    direction = torch.randn(apart.shape, generator=stream(1), dtype=torch.float64)
+    gradients = (torch.autograd.grad((y * direction).sum(), inputs) for y in (together, apart))
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
+
+
 def test_the_fixed_schedule_does_not_look_at_the_loss():
     schedule = FixedSchedule(discriminator_steps=3)
     assert [schedule.turn(loss) for loss in (0.0, 9.0, 1.4, 0.0, 0.0, 0.0)] == [

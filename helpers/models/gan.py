@@ -183,10 +183,31 @@ _LAST = ("private_labels", "real_loss", "synthetic_loss")
 _SCHEDULES = {"fixed": FixedSchedule, "loss-gap": LossGapSchedule}
 
 
-def _generator(classes: int, shape: Shape, preset: presets.GAN) -> nn.Sequential:
+class Upsampling(nn.Sequential):
+    """Layers in sequence; each `Upsample` (nearest, by 2) and the convolution after it at once.
+
+    A pixel's copies lie side by side, so the parts of the 3x3 kernel that meet them are added up
+    first: a transposed convolution with 4x4 sums, at 4/9 of the multiplications.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layers give one after the other, up to rounding."""
+        for layer in (layers := iter(self)):
+            x = _upsampled(x, next(layers)) if isinstance(layer, nn.Upsample) else layer(x)
+        return x
+
+
+def _upsampled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """`convolution`, 3x3 and padded by 1, of x [n, a, H, W] with every pixel doubled both ways."""
+    kernel = convolution.weight.flip(2, 3).transpose(0, 1)  # [a, b, 3, 3]
+    sums = F.avg_pool2d(kernel, 2, stride=1, padding=1, divisor_override=1)  # -> [a, b, 4, 4]
+    return F.conv_transpose2d(x, sums, convolution.bias, stride=2, padding=1)
+
+
+def _generator(classes: int, shape: Shape, preset: presets.GAN) -> Upsampling:
     a, b, c = preset.generator
     channels, quarter = shape[0], shape[1] // 4
-    return nn.Sequential(
+    return Upsampling(
         nn.Linear(preset.latent + classes, a * quarter**2),
         nn.Unflatten(1, (a, quarter, quarter)),
         nn.GroupNorm(preset.groups, a),
