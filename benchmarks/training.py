@@ -28,19 +28,28 @@ from helpers.metrics.evaluation import PRIVATE_PER_CLASS
 from helpers.models import families, networks
 from helpers.randomness import generator as stream
 from helpers.training import dp, fit
+from helpers.training.checkpoint import Checkpoint
 
 LIMITS = {"vae": 60, "gan": 60, "ddpm": 150}  # core-seconds
 STEPS = 10  # of a training that is compared with the rival's
 SIGMA = 0.1
 
 
-def train(name: str, steps: int | None = None, *, rival: bool = False) -> tuple[dict, float]:
+def train(
+    name: str,
+    steps: int | None = None,
+    *,
+    scale: str = "compact",
+    arm: str = "dp",
+    checkpoint: Checkpoint | None = None,
+    rival: bool = False,
+) -> tuple[dict, float]:
     """The history of a training on 100 digits, and its core-seconds; `None`: all its steps."""
     dataset = datasets.load("digits")
     records = draws.few_shot(dataset, PRIVATE_PER_CLASS, generator=stream(0, "few-shot"))
     classes = len(dataset.classes)
-    model = networks.build(name, "compact", classes=classes, generator=stream(0, "weights"))
-    options = families.preset(name, "compact").training
+    model = networks.build(name, scale, classes=classes, generator=stream(0, "weights"))
+    options = families.preset(name, scale).training
     options = replace(options, steps=steps or options.steps)
     sums = by_hooks(model.noised) if rival else dp.clipped_sum
     began = time.process_time()
@@ -48,12 +57,13 @@ def train(name: str, steps: int | None = None, *, rival: bool = False) -> tuple[
         fitted = fit.fit(
             model,
             records,
-            arm="dp",
-            sigma=SIGMA,
+            arm=arm,
+            sigma=SIGMA if arm == "dp" else 0.0,
             training=options,
             slots=len(records.images),
             places=torch.arange(len(records.images)),
             seed=0,
+            checkpoint=checkpoint,
         )
     return fitted.history, time.process_time() - began
 

@@ -50,6 +50,10 @@ def ratios(scale: str) -> pd.DataFrame:
     for one in stored("training")["measured"]:
         what = f"training, {TITLES[one['model']]}, {one['steps']} steps"
         rows.append((what, "Opacus, hooks (extrapolated)", one["Opacus hooks / ours"]))
+    for one in stored("paper_scale")["measured"]:
+        if ratio := one.get("dp, one by one / ours"):
+            what = f"step at the authors' widths, {TITLES[one['model']]}"
+            rows.append((what, "upsampling and convolution one by one", ratio))
     speed = stored("fidelity")["features"]["images_per_core_second"]
     rows.append(("Inception features", "torch-fidelity", speed["ours"] / speed["rival"]))
     sampled = stored("sampling")["measured"]
@@ -57,6 +61,24 @@ def ratios(scale: str) -> pd.DataFrame:
     rows.append(("1,000 DDPM images", "ancestral sampling, same weights", slow / fast))
     table = pd.DataFrame(rows, columns=["what", "rival", "rival's time / ours"])
     return table.set_index(["what", "rival"]).round(2)
+
+
+def paper_scale() -> pd.DataFrame:
+    """By model: what a training at the authors' widths and length takes on one core, in each arm.
+
+    Hours are extrapolated from the seconds of a step; the noise is part of the steps with noise.
+    """
+    found = pd.DataFrame(stored("paper_scale")["measured"]).set_index("model")
+    columns = {
+        "sgd, core_seconds a step": "seconds a step, no noise",
+        "sgd, extrapolated core_hours": "core-hours, no noise",
+        "dp, core_seconds a step": "seconds a step, noise",
+        "dp, extrapolated core_hours": "core-hours, noise",
+        "noise core_seconds": "seconds of noise",
+        "peak GB": "peak memory, GB",
+        "state MB": "kept state, MB",
+    }
+    return found.rename(index=TITLES, columns=columns)[list(columns.values())]
 
 
 def figure(table: pd.DataFrame) -> Figure:
