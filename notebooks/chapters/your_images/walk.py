@@ -110,7 +110,7 @@ def released(
     side = ["--public", str(Path(public).expanduser()), "--size", str(place.size)]
     asked += side if public else ["--simulator", "strokes", "--grey"]
     parser = argparse.ArgumentParser()
-    releasing.add(parser.add_subparsers(), "")
+    releasing.add(parser.add_subparsers())
     arguments = parser.parse_args(["release", *asked])
     noise = {} if place.own else {"noise": training.seeded_normal(seed), "seed": seed}
     said = io.StringIO()
