@@ -455,6 +455,9 @@ def test_status_tells_done_running_failed_and_missing(finished, cells, capsys):
     assert said.startswith(f"images of digits: scikit-learn, sha256 {checksum()[:12]}")
     assert f"failed: digits {failed.name}: bad luck" in said
     assert f"running: digits {running.name}: on {socket.gethostname()}, process" in said
+    assert "of core time left" in said
+    assert main([*command, "--measures", "fidelity"]) == 0  # what a measure takes is not kept
+    assert "of training time left" in capsys.readouterr().out
     # A process that is gone, has long given no sign of life, or gave one in days to come, is not
     # running.
     for time_of_life in (0, time.time() + 3 * 86_400):

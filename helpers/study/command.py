@@ -343,12 +343,12 @@ def aligned(lines: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
 
 
 def _time_left(standings: Iterable[Standing], measures: Sequence[str]) -> str:
-    left = status.remaining(standings, measures)
-    known = f"about {status.duration(left.core_seconds)} of core time left"
+    left, work = status.remaining(standings, measures), "training" if measures else "core"
+    known = f"about {status.duration(left.core_seconds)} of {work} time left"
     why = f"for {', '.join(left.unknown)}: none is finished to estimate it from"
     if left.core_seconds and left.unknown:
         return f"{known}, and more {why}"
-    return f"core time left is not known {why}" if left.unknown else known
+    return f"{work} time left is not known {why}" if left.unknown else known
 
 
 def _status_json(
