@@ -51,7 +51,7 @@ shown = {
     ),
     "leaks": tables.leaks(found),
     "answers": dataset.answers(found),
-    "table 1": table_1.orders(found.frame, None),
+    "table 1": table_1.orders(table_1.ours(found.frame)),
     "basis": criterion_tables.basis(["mnist"], judged),
     "best": criterion_tables.best(judged),
     "agreement": criterion_tables.agreement(judged),

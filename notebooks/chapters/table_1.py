@@ -55,10 +55,27 @@ def at_scale(dataset: str, seeds: Sequence[int]) -> results.Results | None:
     return results.available(dataset, **axes)
 
 
-def told(frame: pd.DataFrame, large: results.Results | None) -> dict[str, float | str]:
+Frames = dict[str, pd.DataFrame]  # by whose row it is; under the paper's sigmas
+
+
+def ours(
+    frame: pd.DataFrame, tried: pd.DataFrame | None = None, large: results.Results | None = None
+) -> Frames:
+    """What stands beside the paper's values, as far as it is there.
+
+    Of networks of the authors' widths and lengths (`large`, see `at_scale`), of compact ones at the
+    levels of `tried` whose noise is the paper's (see `matched.collected`), and at those of `frame`
+    whose sigma is.
+    """
+    found = {SCALE: large.frame} if large else {}
+    found |= {} if tried is None else {NOISE: _renamed(frame, tried)}
+    return found | {SIGMA: frame}
+
+
+def told(frames: Frames, large: results.Results | None) -> dict[str, float | str]:
     """What the text says of the authors' scale, by name: which cells there are, their core-hours,
-    and without noise each model's FID, of the paper, at the authors' scale and here, and how many
-    per cent of its images copy a private one.
+    and at each one's level the FID, of the paper, at the authors' scale and of the compact network
+    at the paper's noise and at its sigma, and how many per cent of our images copy a private one.
     """
     if large is None:
         return {"cells": "none"}
@@ -70,30 +87,25 @@ def told(frame: pd.DataFrame, large: results.Results | None) -> dict[str, float 
         "seeds": len({cell.seed for cell in cells}),
         "hours": sum(about[cell.name]["core_seconds"] for cell in cells) / 3600,
     }
-    fid = _tables(frame, None, large.frame)["FID"]
-    names = {"paper": PAPER, "large": SCALE, "here": SIGMA}
+    fid = _tables(frames)["FID"]
+    copied = {whose: _values(rows, "copy_rate") for whose, rows in frames.items()}
+    names = {"paper": PAPER, "large": SCALE, "noise": NOISE, "here": SIGMA}
     for (name, whose), model in itertools.product(names.items(), nfl.MODELS):
-        if not math.isnan(value := fid[whose][model][0]):
-            said[f"fid_{name}_{model}"] = float(value)
-    for name, rows in {"large": large.frame, "here": frame}.items():
-        means = intervals(rows, "copy_rate").set_index(["model", "level"])["mean"]
-        copied = {m: float(means.get((m, "sgd"), math.nan)) for m in nfl.MODELS}
-        said |= {f"copies_{name}_{m}": 100 * v for m, v in copied.items() if not math.isnan(v)}
+        for metric, found, factor in ("fid", fid, 1), ("copies", copied, 100):
+            for level, value in zip(LEVELS, found.get(whose, MISSED)[model], strict=True):
+                if level in levels[model] and not math.isnan(value):
+                    said[f"{metric}_{name}_{model}_{level}"] = factor * float(value)
     return said
 
 
-def beside_paper(
-    frame: pd.DataFrame, tried: pd.DataFrame | None, large: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def beside_paper(frames: Frames) -> pd.DataFrame:
     """Table 1 of the paper and ours, a row each per metric and model; by the paper's sigma.
 
-    Ours is the authors' form of each metric, as a mean over seeds: of the authors' networks and
-    lengths (`large`, see `at_scale`), at the levels of `tried` whose noise is the paper's (see
-    `matched.collected`), and at those of `frame` whose sigma is. Beside the paper's sigma 0 stands
-    our arm `sgd`. Of the authors' scale a row of which nothing is there is left out.
+    Ours is the authors' form of each metric, as a mean over seeds. Beside the paper's sigma 0
+    stands our arm `sgd`. Of the authors' scale a row of which nothing is there is left out.
     """
     rows = {}
-    for metric, found in _tables(frame, tried, large).items():
+    for metric, found in _tables(frames).items():
         digits = 1 if metric == "FID" else 2
         for (model, title), (whose, values) in itertools.product(
             nfl.MODEL_TITLES.items(), found.items()
@@ -104,16 +116,14 @@ def beside_paper(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["metric", "model", "whose"])
 
 
-def orders(
-    frame: pd.DataFrame, tried: pd.DataFrame | None, large: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def orders(frames: Frames) -> pd.DataFrame:
     """Per metric of Table 1: does it order the models, and change with the noise, as in the paper?
 
     Kendall's tau between our ranking of the three models and the paper's, without noise and at its
     most; then each model's change from the one to the other. Left out is what `beside_paper` does.
     """
     rows = {}
-    for metric, found in _tables(frame, tried, large).items():
+    for metric, found in _tables(frames).items():
         for whose, values in found.items():
             row = {
                 f"order at {name}": _tau(values, found[PAPER], place) if whose != PAPER else MISSING
@@ -133,24 +143,21 @@ def _has_place(whose: str, texts: Iterable[str]) -> bool:
 
 
 Values = dict[str, list[float]]  # by model, at `LEVELS`; NaN for what is not collected
+MISSED: Values = {model: [math.nan] * len(LEVELS) for model in nfl.MODELS}
 
 
-def _tables(
-    frame: pd.DataFrame, tried: pd.DataFrame | None, large: pd.DataFrame | None
-) -> dict[str, dict[str, Values]]:
+def _tables(frames: Frames) -> dict[str, dict[str, Values]]:
     """By metric and whose."""
-    matching = None if tried is None else _renamed(frame, tried)
-    sources = {SCALE: large, NOISE: matching, SIGMA: frame}
-    sources = {whose: rows for whose, rows in sources.items() if rows is not None}
-    found: dict[str, dict[str, Values]] = {}
-    for metric, name in METRICS.items():
-        found[metric] = {PAPER: {m: list(TABLE_1[metric, m]) for m in nfl.MODELS}}
-        for whose, rows in sources.items():
-            means = intervals(rows, record(name).authors).set_index(["model", "level"])["mean"]
-            found[metric][whose] = {
-                m: [means.get((m, level), math.nan) for level in LEVELS] for m in nfl.MODELS
-            }
-    return found
+    return {
+        metric: {PAPER: {m: list(TABLE_1[metric, m]) for m in nfl.MODELS}}
+        | {whose: _values(rows, record(name).authors) for whose, rows in frames.items()}
+        for metric, name in METRICS.items()
+    }
+
+
+def _values(rows: pd.DataFrame, metric: str) -> Values:
+    means = intervals(rows, metric).set_index(["model", "level"])["mean"]
+    return {m: [means.get((m, level), math.nan) for level in LEVELS] for m in nfl.MODELS}
 
 
 def _renamed(frame: pd.DataFrame, tried: pd.DataFrame) -> pd.DataFrame:
