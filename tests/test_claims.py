@@ -444,11 +444,13 @@ def test_the_page_shows_the_verdicts_of_the_committed_results(
     widths, settled = (24, 10, 20, 22, 14, 10), ledger.settled(found)
     assert shown == ledger.text_table(ledger.ledger(found), "ledger", widths, settled).data
     outcomes = sorted(found[i].verdict.outcome for i in settled)
-    assert outcomes == [*["contradicted"] * 2, *["reproduced"] * 4]
+    assert outcomes == [*["contradicted"] * 2, *["reproduced"] * 3]
     assert all(f"{f.claim.id}. " in shown and f.verdict.outcome in shown for f in found)
 
 
-def test_the_page_counts_as_the_committed_results_do(found: list[Judged]) -> None:
+def test_the_page_counts_as_the_committed_results_do(
+    found: list[Judged], frame: pd.DataFrame, density: pd.DataFrame
+) -> None:
     numbers = verdicts.count(found)
     kinds = [f"claims_{k}" for k in ("reproduced", "at_scale", "contradicted", "undecided")]
     kinds.append("claims_untestable")
@@ -457,6 +459,13 @@ def test_the_page_counts_as_the_committed_results_do(found: list[Judged]) -> Non
     [cell] = [c for c in page.cells if "verdicts.count(judged)" in c.source]
     stored = {o.metadata["scrapbook"]["name"]: next(iter(o.data.values())) for o in cell.outputs}
     assert {name: repr(value) for name, value in numbers.items()}.items() <= stored.items()
+    first = claims.judge(frame[frame["seed"] <= 2], density)
+    pairs = zip(found, first, strict=True)
+    turned = [a.claim.id for a, b in pairs if a.verdict.outcome != b.verdict.outcome]
+    told = re.findall(r"(C\d+) \(([a-z ]+)\)", stored["seeds_first"])
+    assert turned == [name for name, _ in told] and "C9" in turned
+    outcomes = {one.claim.id: one.verdict.outcome for one in first}
+    assert all(outcomes[name] == outcome for name, outcome in told)
     assert outputs("Markdown(ledger.closing", "text/markdown") == ledger.closing(found)
 
 
@@ -472,6 +481,15 @@ def test_every_setting_is_counted() -> None:
     assert counts.shape == (9, 10)
     assert set(counts["sgd"]) == {2} and set(counts["clipped"]) == {0}
     assert set(counts["σ = 0.4"]) == {2} and set(counts["matched 0.4"]) == {0}
+
+
+def test_other_verdicts_are_told_by_their_names() -> None:
+    yes, no = (Verdict(outcome, "1", "") for outcome in ("reproduced", "cannot be decided"))
+    first, second = CLAIMS[:2]
+    ours = [Judged(first, yes, beside=yes), Judged(second, yes, beside=yes)]
+    assert beside.otherwise(ours, ours) == "none"
+    others = [Judged(first, no, beside=no), Judged(second, yes, beside=no)]
+    assert beside.otherwise(ours, others) == f"{first.id} (cannot be decided), {second.id}"
 
 
 def test_seeds_are_told_part_by_part() -> None:

@@ -108,14 +108,17 @@ def leaks_most(
     return sum(most), len(most)
 
 
-def seeds_alone(judged: Sequence[Judged], unpooled: Sequence[Judged]) -> list[str]:
-    """The claims that the seeds of each quantity alone would judge otherwise, at either grid."""
-    pairs = zip(judged, unpooled, strict=True)
-    return [a.claim.id for a, b in pairs if _outcomes(a) != _outcomes(b)]
-
-
-def _outcomes(found: Judged) -> list[str]:
-    return [verdict.outcome for verdict in (found.verdict, found.beside) if verdict is not None]
+def otherwise(judged: Sequence[Judged], others: Sequence[Judged]) -> str:
+    """The claims that `others` judge otherwise: at the matched noise with their verdict, which
+    stands in brackets, or at equal sigma alone.
+    """
+    told = []
+    for ours, other in zip(judged, others, strict=True):
+        if ours.verdict.outcome != other.verdict.outcome:
+            told.append(f"{ours.claim.id} ({other.verdict.outcome})")
+        elif ours.beside and other.beside and ours.beside.outcome != other.beside.outcome:
+            told.append(ours.claim.id)
+    return ", ".join(told) or "none"
 
 
 def leaks(found: Mapping[str, Results], dataset: str) -> pd.DataFrame:
