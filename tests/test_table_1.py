@@ -84,15 +84,20 @@ def test_what_is_told_of_the_authors_scale_is_in_the_file(frames):
     said = table_1.told(table_1.ours(*frames, large), large)
     levels = {("sgd" if row["arm"] == "sgd" else row["sigma"], row["model"]) for row in rows}
     told_of = {tuple(name.split("_")[:1:-1]) for name in said if name.startswith("fid_large")}
-    assert told_of == levels and ("sgd", "vae") in levels
+    assert told_of == levels and ("0.1", "vae") in levels
     for row in rows:
         whose = f"{row['model']}_{'sgd' if row['arm'] == 'sgd' else row['sigma']}"
         if row["metric"] == "fid_paper":
             assert said[f"fid_large_{whose}"] == pytest.approx(float(row["value"]))
         if row["metric"] == "copy_rate":
             assert said[f"copies_large_{whose}"] == pytest.approx(100 * float(row["value"]))
+        if row["metric"] == "mia_loss_auc":
+            assert said[f"auc_large_{whose}"] == pytest.approx(float(row["value"]))
     here = collected("vae", 0, "copy_rate", "sgd")
     assert said["copies_here_vae_sgd"] == pytest.approx(100 * here)
+    assert said["fid_noise_vae_0.1"] == pytest.approx(
+        collected("vae", matched.levels("vae")[0], "fid_paper")
+    )
 
 
 def test_what_the_page_says_of_the_changes_holds(compact):

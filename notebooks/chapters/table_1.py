@@ -75,26 +75,29 @@ def ours(
 def told(frames: Frames, large: results.Results | None) -> dict[str, float | str]:
     """What the text says of the authors' scale, by name: which cells there are, their core-hours,
     and at each one's level the FID, of the paper, at the authors' scale and of the compact network
-    at the paper's noise and at its sigma, and how many per cent of our images copy a private one.
+    at the paper's noise and at its sigma, and of ours how many per cent of the images copy a
+    private one, and how well the attack on the loss tells members.
     """
     if large is None:
         return {"cells": "none"}
     about, cells = large.provenance["cells"], large.cells
-    levels = {m: dict.fromkeys(c.level for c in cells if c.model == m) for m in nfl.MODELS}
+    kept = {(c.model, c.level) for c in cells}
+    levels = {m: [level for level in LEVELS if (m, level) in kept] for m in nfl.MODELS}
     there = (f"{nfl.MODEL_TITLES[m]} at {', '.join(at)}" for m, at in levels.items() if at)
     said: dict[str, float | str] = {
         "cells": "; ".join(there),
         "seeds": len({cell.seed for cell in cells}),
         "hours": sum(about[cell.name]["core_seconds"] for cell in cells) / 3600,
     }
-    fid = _tables(frames)["FID"]
-    copied = {whose: _values(rows, "copy_rate") for whose, rows in frames.items()}
+    tables = {"fid": _tables(frames)["FID"]}
+    for name, metric in {"copies": "copy_rate", "auc": "mia_loss_auc"}.items():
+        tables[name] = {whose: _values(rows, metric) for whose, rows in frames.items()}
     names = {"paper": PAPER, "large": SCALE, "noise": NOISE, "here": SIGMA}
-    for (name, whose), model in itertools.product(names.items(), nfl.MODELS):
-        for metric, found, factor in ("fid", fid, 1), ("copies", copied, 100):
-            for level, value in zip(LEVELS, found.get(whose, MISSED)[model], strict=True):
-                if level in levels[model] and not math.isnan(value):
-                    said[f"{metric}_{name}_{model}_{level}"] = factor * float(value)
+    for name, (whose, title), model in itertools.product(tables, names.items(), nfl.MODELS):
+        for level, value in zip(LEVELS, tables[name].get(title, MISSED)[model], strict=True):
+            if level in levels[model] and not math.isnan(value):
+                factor = 100 if name == "copies" else 1
+                said[f"{name}_{whose}_{model}_{level}"] = factor * float(value)
     return said
 
 
