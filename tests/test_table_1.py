@@ -98,6 +98,11 @@ def test_what_is_told_of_the_authors_scale_is_in_the_file(frames):
     assert said["fid_noise_vae_0.1"] == pytest.approx(
         collected("vae", matched.levels("vae")[0], "fid_paper")
     )
+    rises = {
+        whose: said[f"fid_{whose}_vae_0.1"] - said[f"fid_{whose}_vae_sgd"]
+        for whose in ("paper", "large", "here")
+    }  # the page: it is there at the authors' scale, and mostly hidden at equal sigma
+    assert rises["large"] > 0.8 * rises["paper"] and rises["here"] < rises["paper"] / 2
 
 
 def test_what_the_page_says_of_the_changes_holds(compact):
