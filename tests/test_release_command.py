@@ -346,6 +346,11 @@ def test_the_common_share_is_that_of_the_records_whatever_the_noise_and_their_nu
             assert np.mean(found) == pytest.approx(share, abs=0.03)
 
 
+def test_classes_whose_sums_cancel_have_nothing_in_common():
+    opposite = torch.eye(1, 32, dtype=torch.float64) * torch.tensor([[10.0], [-10.0]])
+    assert release.fit_of(opposite, 0.0) == release.Fit(p_value=0.0, common=0.0)
+
+
 @pytest.mark.filterwarnings("default:what tells the classes")
 def test_a_public_side_that_does_not_fit_is_warned_of(private, tmp_path, monkeypatch):
     alike = torch.full((2, 32), 20.0)

@@ -124,7 +124,7 @@ def fit_of(sums: Tensor, sigma: float) -> Fit:
     common = torch.nn.functional.normalize(sums.sum(0), dim=0)
     along = sums @ common
     rest = (sums - torch.outer(along, common)).square().sum().item()
-    varied = max(along.var().item() - sigma**2, 0.0) / along.mean().item() ** 2
+    varied = max(along.var().item() - sigma**2, 0.0) / along.mean().item() ** 2 if sigma else 0.0
     p_value = float(chdtrc(freedom, rest / sigma**2 / (1 + varied / classes))) if sigma else 0.0
     squares = sums.square().sum(1)
     lengths = (squares - d * sigma**2).clamp(min=0).sqrt()
