@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chapters import claims, ledger, verdicts
+from chapters import claims, ledger, matched, verdicts
 from chapters.claims import CLAIMS, beside, estimators, evidence
 from chapters.claims.evidence import PATH, PLAIN, authors_form
 from chapters.nfl import DATA, MODELS
@@ -459,13 +459,20 @@ def test_the_page_counts_as_the_committed_results_do(
     [cell] = [c for c in page.cells if "verdicts.count(judged)" in c.source]
     stored = {o.metadata["scrapbook"]["name"]: next(iter(o.data.values())) for o in cell.outputs}
     assert {name: repr(value) for name, value in numbers.items()}.items() <= stored.items()
-    first = claims.judge(frame[frame["seed"] <= 2], density)
-    pairs = zip(found, first, strict=True)
-    turned = [a.claim.id for a, b in pairs if a.verdict.outcome != b.verdict.outcome]
-    told = re.findall(r"(C\d+) \(([a-z ]+)\)", stored["seeds_first"])
-    assert turned == [name for name, _ in told] and "C9" in turned
-    outcomes = {one.claim.id: one.verdict.outcome for one in first}
-    assert all(outcomes[name] == outcome for name, outcome in told)
+    turned = {}
+    dots = (frame["dataset"] == "mnist") & (frame["model"] == "gan") & (frame["seed"] == 4)
+    noisy = frame["sigma"].isin(matched.levels("gan"))
+    others = {"first": frame[frame["seed"] <= 2], "tame": frame[~(dots & noisy)]}
+    for which, rows in others.items():
+        pairs = zip(found, claims.judge(rows, density), strict=True)
+        turned[which] = {
+            ours.claim.id: other.verdict.outcome
+            for ours, other in pairs
+            if ours.verdict.outcome != other.verdict.outcome
+        }
+        told = re.findall(r"(C\d+) \(([a-z ]+)\)", stored[f"seeds_{which}"])
+        assert list(turned[which].items()) == told
+    assert "C9" in turned["first"] and turned["tame"] == {"C2": "contradicted at compact scale"}
     assert outputs("Markdown(ledger.closing", "text/markdown") == ledger.closing(found)
 
 
