@@ -172,6 +172,13 @@ def study(measures: dict[str, Values], jitter: float = 1e-3, seeds=SEEDS) -> pd.
     return pd.DataFrame(rows, columns=columns)
 
 
+def at_matched(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same study with its noise at the levels that match the paper's."""
+    settings = zip(frame["dataset"], frame["model"], frame["sigma"], strict=True)
+    sigmas = [float(evidence.matched_noise(d, m, f"{s:g}")) for d, m, s in settings]
+    return frame.assign(sigma=sigmas)
+
+
 def judged(claim: Claim, frame: pd.DataFrame, *, authors: bool = False) -> Verdict:
     return claim.on(evidence.gather(frame, authors=authors))
 
@@ -263,13 +270,8 @@ def test_each_form_is_judged_by_its_own_measures() -> None:
 
 def test_a_claim_is_judged_at_the_noise_that_matches_and_beside_it_at_equal_sigma() -> None:
     frame = study(STUDIES["C5"][0])
-    noisy = frame[frame["sigma"] > 0]
-    matched = [
-        float(evidence.matched_noise(d, m, f"{s:g}"))
-        for d, m, s in zip(noisy["dataset"], noisy["model"], noisy["sigma"], strict=True)
-    ]
-    against = study(STUDIES["C5"][1])
-    there = against[against["sigma"] > 0].assign(sigma=matched)
+    against = at_matched(study(STUDIES["C5"][1]))
+    there = against[against["sigma"] > 0]
     [found] = [f for f in claims.judge(pd.concat([frame, there])) if f.claim.id == "C5"]
     assert (found.verdict.found, found.beside.found) == ("contradicted", "holds")
     [found] = [f for f in claims.judge(frame) if f.claim.id == "C5"]
@@ -458,21 +460,10 @@ def test_the_page_counts_as_the_committed_results_do(
     page = nbformat.read(PAGE, as_version=4)
     [cell] = [c for c in page.cells if "verdicts.count(judged)" in c.source]
     stored = {o.metadata["scrapbook"]["name"]: next(iter(o.data.values())) for o in cell.outputs}
-    assert {name: repr(value) for name, value in numbers.items()}.items() <= stored.items()
-    turned = {}
-    dots = (frame["dataset"] == "mnist") & (frame["model"] == "gan") & (frame["seed"] == 4)
-    noisy = frame["sigma"].isin(matched.levels("gan"))
-    others = {"first": frame[frame["seed"] <= 2], "tame": frame[~(dots & noisy)]}
-    for which, rows in others.items():
-        pairs = zip(found, claims.judge(rows, density), strict=True)
-        turned[which] = {
-            ours.claim.id: other.verdict.outcome
-            for ours, other in pairs
-            if ours.verdict.outcome != other.verdict.outcome
-        }
-        told = re.findall(r"(C\d+) \(([a-z ]+)\)", stored[f"seeds_{which}"])
-        assert list(turned[which].items()) == told
-    assert "C9" in turned["first"] and turned["tame"] == {"C2": "contradicted at compact scale"}
+    told = numbers | beside.answers(found, frame, density)
+    assert {name: repr(value) for name, value in told.items()} == stored
+    assert "C9" in told["seeds_first"]
+    assert told["seeds_tame"] == "C2 (contradicted at compact scale)"
     assert outputs("Markdown(ledger.closing", "text/markdown") == ledger.closing(found)
 
 
@@ -499,6 +490,16 @@ def test_other_verdicts_are_told_by_their_names() -> None:
     assert beside.otherwise(ours, others) == f"{first.id} (cannot be decided), {second.id}"
 
 
+def test_the_noisy_cells_of_one_seed_are_left_out() -> None:
+    frame = at_matched(study({"fid": line(1)}))
+    kept = beside.without_noisy(frame, "mnist", "gan", seed=1)
+    gone = frame.drop(kept.index)
+    assert set(gone["seed"]) == {1} and set(gone["model"]) == {"gan"}
+    assert set(gone["dataset"]) == {"mnist"} and set(gone["sigma"]) == set(matched.levels("gan"))
+    mine = (kept["dataset"] == "mnist") & (kept["model"] == "gan") & (kept["seed"] == 1)
+    assert set(kept[mine]["sigma"]) == {0.0}
+
+
 def test_seeds_are_told_part_by_part() -> None:
     frame = study({"accuracy": line(1), "recall": line(1), "coverage": line(1)}, seeds=(0, 1, 2))
     told = beside.seeds_of(claims.judge(frame), ("C2", "C8", "C10", "C14"))
@@ -512,10 +513,7 @@ def test_who_leaks_most_is_counted_where_all_three_are_measured() -> None:
     assert beside.leaks_most(frame, "gan") == (9, 15)
     matched = evidence.NOISE, evidence.matched_noise
     assert beside.leaks_most(frame, "gan", *matched) == (0, 0)  # nothing is there
-    frame["sigma"] = [
-        float(evidence.matched_noise(d, m, f"{s:g}")) if s else s
-        for d, m, s in zip(frame["dataset"], frame["model"], frame["sigma"], strict=True)
-    ]
+    frame = at_matched(frame)
     assert beside.leaks_most(frame, "gan", *matched) == (9, 12)
     one = (frame["model"] == "ddpm") & (frame["seed"] == frame["seed"].min())
     alone = frame[one].assign(seed=99, value=100.0)

@@ -1,4 +1,4 @@
-"""What the page shows beside the verdicts and judges by nothing: what they rest on, and levels."""
+"""What the page tells beside the verdicts and judges by nothing: what they rest on, and levels."""
 
 import itertools
 import math
@@ -7,14 +7,58 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from chapters.nfl import DATA, MODELS
+from chapters.nfl import DATA, MODELS, SEEDS
 from chapters.quantities import combine
 from chapters.verdicts import Judged, Part
 from helpers.report import style, tables
 from helpers.study.results import Results
 
-from . import beyond
+from . import OPEN, beyond, judge, unpooled
+from .estimators import SCARCE
 from .evidence import NOISE, PATH, TITLES, Evidence, Lens, equal_sigma, gather, matched_noise, one
+
+
+def answers(
+    judged: Sequence[Judged], study: pd.DataFrame, density: pd.DataFrame
+) -> dict[str, float | str]:
+    """The numbers of the prose; those of the verdicts themselves are in `verdicts.count`.
+
+    `matched_<model>`: our sigma on MNIST that matches the paper's 0.4. `freedom`: the degrees of
+    freedom behind a pooled interval. `seeds_open`, `seeds_c14`: what these claims rest on.
+    `<model>_leaks_most`, `..._of`: see `leaks_most`; the GAN's at the matched noise. `c12_<model>`:
+    the mean of its part of C12. `gan_fid_median`, `..._most`: over seeds, on MNIST at that 0.4.
+    `seeds_<which>`: the verdicts that differ with each quantity's own seeds alone (`alone`), with
+    the first seeds only (`first`), and without the noisy GANs of the seed of that most (`tame`).
+    """
+    scarce = density[density["per_class"] == SCARCE]
+    [c12] = [found.verdict for found in judged if found.claim.id == "C12"]
+    fids = gather(study, lens=matched_noise).at("mnist", "gan", NOISE[-1], "fid").values
+    others = {
+        "alone": unpooled(study, density),
+        "first": judge(study[study["seed"].isin(SEEDS)], density),
+        "tame": judge(without_noisy(study, "mnist", "gan", max(fids, key=fids.get)), density),
+    }
+    told = {
+        "freedom": "{} to {}".format(*freedom(judged)),
+        "seeds_open": seeds_of(judged, OPEN),
+        "seeds_c14": scarce["seed"].nunique(),
+        "gan_fid_median": float(np.median(list(fids.values()))),
+        "gan_fid_most": max(fids.values()),
+    }
+    told |= {f"seeds_{which}": otherwise(judged, other) for which, other in others.items()}
+    for model, part in zip(MODELS, c12.parts, strict=True):
+        told[f"matched_{model}"] = float(matched_noise("mnist", model, NOISE[-1]))
+        told[f"c12_{model}"] = part.interval().mean
+    for model, levels in {"ddpm": (), "gan": (NOISE, matched_noise)}.items():
+        told[f"{model}_leaks_most"], told[f"{model}_leaks_of"] = leaks_most(study, model, *levels)
+    return told
+
+
+def without_noisy(study: pd.DataFrame, dataset: str, model: str, seed: int) -> pd.DataFrame:
+    """The study without a model's cells of one seed at the matched noise."""
+    levels = [float(matched_noise(dataset, model, level)) for level in NOISE]
+    of_model = (study["dataset"] == dataset) & (study["model"] == model)
+    return study[~(of_model & (study["seed"] == seed) & study["sigma"].isin(levels))]
 
 
 def beside(study: pd.DataFrame) -> pd.DataFrame:
