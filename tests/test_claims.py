@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chapters import claims, ledger, matched, verdicts
+from chapters import claims, ledger, verdicts
 from chapters.claims import CLAIMS, beside, estimators, evidence
 from chapters.claims.evidence import PATH, PLAIN, authors_form
 from chapters.nfl import DATA, MODELS
@@ -462,8 +462,6 @@ def test_the_page_counts_as_the_committed_results_do(
     stored = {o.metadata["scrapbook"]["name"]: next(iter(o.data.values())) for o in cell.outputs}
     told = numbers | beside.answers(found, frame, density)
     assert {name: repr(value) for name, value in told.items()} == stored
-    assert "C9" in told["seeds_first"]
-    assert told["seeds_tame"] == "C2 (contradicted at compact scale)"
     assert outputs("Markdown(ledger.closing", "text/markdown") == ledger.closing(found)
 
 
@@ -490,14 +488,18 @@ def test_other_verdicts_are_told_by_their_names() -> None:
     assert beside.otherwise(ours, others) == f"{first.id} (cannot be decided), {second.id}"
 
 
-def test_the_noisy_cells_of_one_seed_are_left_out() -> None:
-    frame = at_matched(study({"fid": line(1)}))
-    kept = beside.without_noisy(frame, "mnist", "gan", seed=1)
-    gone = frame.drop(kept.index)
-    assert set(gone["seed"]) == {1} and set(gone["model"]) == {"gan"}
-    assert set(gone["dataset"]) == {"mnist"} and set(gone["sigma"]) == set(matched.levels("gan"))
-    mine = (kept["dataset"] == "mnist") & (kept["model"] == "gan") & (kept["seed"] == 1)
-    assert set(kept[mine]["sigma"]) == {0.0}
+def test_what_the_first_seeds_said_otherwise_is_told_seed_by_seed(
+    found: list[Judged], frame: pd.DataFrame, density: pd.DataFrame
+) -> None:
+    assert frame["seed"].max() == max(claims.SEEDS)
+    came = beside.as_seeds_came(found, frame, density)
+    assert list(came["seeds"]) == [f"0 to {last}" for last in claims.SEEDS[2:-1]]
+    first, *_, before_last = came["judged otherwise"]
+    assert "C9 (reproduced)" in first and len(first) > len(before_last)
+    last = claims.judge(frame[frame["seed"] < max(claims.SEEDS)], density)
+    assert before_last == beside.otherwise(found, last)
+    told = came.set_index("seeds")["judged otherwise"]
+    assert "C2 (cannot be decided)" in told["0 to 4"] and "C2 " not in told["0 to 3"]  # as told
 
 
 def test_seeds_are_told_part_by_part() -> None:

@@ -27,38 +27,25 @@ def answers(
     freedom behind a pooled interval. `seeds_open`, `seeds_c14`: what these claims rest on.
     `<model>_leaks_most`, `..._of`: see `leaks_most`; the GAN's at the matched noise. `c12_<model>`:
     the mean of its part of C12. `gan_fid_median`, `..._most`: over seeds, on MNIST at that 0.4.
-    `seeds_<which>`: the verdicts that differ with each quantity's own seeds alone (`alone`), with
-    the first seeds only (`first`), and without the noisy GANs of the seed of that most (`tame`).
+    `seeds_alone`: the verdicts that differ with each quantity's own seeds alone.
     """
     scarce = density[density["per_class"] == SCARCE]
     [c12] = [found.verdict for found in judged if found.claim.id == "C12"]
     fids = gather(study, lens=matched_noise).at("mnist", "gan", NOISE[-1], "fid").values
-    others = {
-        "alone": unpooled(study, density),
-        "first": judge(study[study["seed"].isin(SEEDS)], density),
-        "tame": judge(without_noisy(study, "mnist", "gan", max(fids, key=fids.get)), density),
-    }
     told = {
         "freedom": "{} to {}".format(*freedom(judged)),
         "seeds_open": seeds_of(judged, OPEN),
         "seeds_c14": scarce["seed"].nunique(),
+        "seeds_alone": otherwise(judged, unpooled(study, density)),
         "gan_fid_median": float(np.median(list(fids.values()))),
         "gan_fid_most": max(fids.values()),
     }
-    told |= {f"seeds_{which}": otherwise(judged, other) for which, other in others.items()}
     for model, part in zip(MODELS, c12.parts, strict=True):
         told[f"matched_{model}"] = float(matched_noise("mnist", model, NOISE[-1]))
         told[f"c12_{model}"] = part.interval().mean
     for model, levels in {"ddpm": (), "gan": (NOISE, matched_noise)}.items():
         told[f"{model}_leaks_most"], told[f"{model}_leaks_of"] = leaks_most(study, model, *levels)
     return told
-
-
-def without_noisy(study: pd.DataFrame, dataset: str, model: str, seed: int) -> pd.DataFrame:
-    """The study without a model's cells of one seed at the matched noise."""
-    levels = [float(matched_noise(dataset, model, level)) for level in NOISE]
-    of_model = (study["dataset"] == dataset) & (study["model"] == model)
-    return study[~(of_model & (study["seed"] == seed) & study["sigma"].isin(levels))]
 
 
 def beside(study: pd.DataFrame) -> pd.DataFrame:
@@ -163,6 +150,16 @@ def otherwise(judged: Sequence[Judged], others: Sequence[Judged]) -> str:
         elif ours.beside and other.beside and ours.beside.outcome != other.beside.outcome:
             told.append(ours.claim.id)
     return ", ".join(told) or "none"
+
+
+def as_seeds_came(
+    judged: Sequence[Judged], study: pd.DataFrame, density: pd.DataFrame
+) -> pd.DataFrame:
+    """What the first of the seeds alone judge otherwise, from three of them on."""
+    several = sorted(study["seed"].unique())[len(SEEDS) - 1 : -1]
+    parts = {f"0 to {last}": study[study["seed"] <= last] for last in several}
+    told = {seeds: otherwise(judged, judge(part, density)) for seeds, part in parts.items()}
+    return pd.DataFrame({"seeds": list(told), "judged otherwise": list(told.values())})
 
 
 def leaks(found: Mapping[str, Results], dataset: str) -> pd.DataFrame:
