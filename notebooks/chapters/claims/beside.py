@@ -27,22 +27,24 @@ def answers(
     freedom behind a pooled interval. `seeds_open`, `seeds_c14`: what these claims rest on.
     `<model>_leaks_most`, `..._of`: see `leaks_most`; the GAN's at the matched noise. `c12_<model>`:
     the mean of its part of C12. `gan_fid_median`, `..._most`: over seeds, on MNIST at that 0.4.
-    `seeds_alone`: the verdicts that differ with each quantity's own seeds alone.
+    `seeds_alone`: the verdicts that differ with each quantity's own seeds alone. NaN is what the
+    results that are there do not tell.
     """
     scarce = density[density["per_class"] == SCARCE]
     [c12] = [found.verdict for found in judged if found.claim.id == "C12"]
-    fids = gather(study, lens=matched_noise).at("mnist", "gan", NOISE[-1], "fid").values
+    fids = gather(study, lens=matched_noise).at("mnist", "gan", NOISE[-1], "fid").values.values()
     told = {
         "freedom": "{} to {}".format(*freedom(judged)),
         "seeds_open": seeds_of(judged, OPEN),
         "seeds_c14": scarce["seed"].nunique(),
         "seeds_alone": otherwise(judged, unpooled(study, density)),
-        "gan_fid_median": float(np.median(list(fids.values()))),
-        "gan_fid_most": max(fids.values()),
+        "gan_fid_median": float(np.median(list(fids))) if fids else math.nan,
+        "gan_fid_most": max(fids, default=math.nan),
     }
     for model, part in zip(MODELS, c12.parts, strict=True):
         told[f"matched_{model}"] = float(matched_noise("mnist", model, NOISE[-1]))
-        told[f"c12_{model}"] = part.interval().mean
+        found = part.interval()
+        told[f"c12_{model}"] = math.nan if found is None else found.mean
     for model, levels in {"ddpm": (), "gan": (NOISE, matched_noise)}.items():
         told[f"{model}_leaks_most"], told[f"{model}_leaks_of"] = leaks_most(study, model, *levels)
     return told
