@@ -55,6 +55,12 @@ def test_a_choice_of_no_row_or_of_all_is_refused(matter):
         shown.long(frame(20), matter)
 
 
+@pytest.mark.parametrize("rows", [0, 6])
+def test_a_short_table_without_the_rows_that_matter_is_shown_whole(rows):
+    table = shown.long(frame(20).iloc[:rows], {"model": ["ddpm"]})
+    assert "<details" not in table._repr_html_() and table._repr_html_().count("<td>") == rows
+
+
 def test_tables_of_sentences_fold_too_and_keep_their_widths():
     table = pd.DataFrame({"what": [f"row {i}" for i in range(14)], "same": "x", "why": range(14)})
     html = ledger.text_table(table.astype(str), "told", (60, 20, 20), (3,)).data

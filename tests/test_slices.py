@@ -19,9 +19,9 @@ pytestmark = [
 ]
 
 
-def run(root, output, parameters):
+def run(root, output, parameters, page="mnist"):
     return papermill.execute_notebook(
-        root / "notebooks" / "mnist.ipynb",
+        root / "notebooks" / f"{page}.ipynb",
         output,
         parameters=parameters,
         kernel_name="python3",
@@ -52,6 +52,12 @@ def test_a_slice_shows_just_its_cells(root, tmp_path):
     assert any(re.search(r"^VAE +2 +1 +8 ", text, re.MULTILINE) for text in texts)
     rows = [line for text in texts for line in text.splitlines()]
     assert not [row for row in rows if row.startswith(("GAN", "DDPM"))]
+
+
+@pytest.mark.parametrize("page", ["claims", "no_free_lunch", "trilemma", "both_papers"])
+def test_the_pages_over_data_sets_run_on_one(root, tmp_path, page):
+    """On any, also without MNIST, which the prose speaks of most."""
+    run(root, tmp_path / "page.ipynb", {"datasets": '["octmnist"]'}, page)
 
 
 def test_two_slices_at_once_add_up_to_the_grid(root, tmp_path, monkeypatch):

@@ -22,10 +22,11 @@ Write = Callable[[pd.DataFrame, str], str]
 
 @dataclass(frozen=True)
 class Long:
-    """A frame with the places of the rows that matter; none where a figure shows what does."""
+    """A frame with the places of the rows that matter; none where a figure shows what does, and
+    `None` where the usual ones do."""
 
     frame: pd.DataFrame
-    matter: Sequence[int]
+    matter: Sequence[int] | None
 
     def __repr__(self) -> str:
         return repr(self.frame)
@@ -42,12 +43,15 @@ def tables() -> None:
 def long(frame: pd.DataFrame, matter: Mapping[str, Collection]) -> Long:
     """A frame of which those rows matter whose index has one of these values at each level.
 
-    `ValueError` if that is none of them, or all.
+    A short frame without any of them, as few results make it, is shown whole. `ValueError` if a
+    long one has none, or no other.
     """
     kept = pd.Series(True, frame.index)
     for name, values in matter.items():
         kept &= frame.index.get_level_values(name).isin(list(values))
     if not 0 < kept.sum() < len(frame):
+        if len(frame) <= LONG:
+            return Long(frame, None)
         raise ValueError(f"{dict(matter)} chooses {kept.sum()} of {len(frame)} rows; give some")
     return Long(frame, [place for place, keep in enumerate(kept) if keep])
 
