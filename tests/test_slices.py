@@ -56,8 +56,11 @@ def test_a_slice_shows_just_its_cells(root, tmp_path):
 
 @pytest.mark.parametrize("page", ["claims", "no_free_lunch", "trilemma", "both_papers"])
 def test_the_pages_over_data_sets_run_on_one(root, tmp_path, page):
-    """On any, also without MNIST, which the prose speaks of most."""
-    run(root, tmp_path / "page.ipynb", {"datasets": '["octmnist"]'}, page)
+    """On any, also without MNIST, which the prose speaks of most; a cell that fails raises."""
+    executed = run(root, tmp_path / "page.ipynb", {"datasets": '["octmnist"]'}, page)
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    assert any("OCTMNIST" in str(cell.outputs) for cell in code)
 
 
 def test_two_slices_at_once_add_up_to_the_grid(root, tmp_path, monkeypatch):
