@@ -93,6 +93,8 @@ def test_what_is_told_of_the_authors_scale_is_in_the_file(frames):
             assert said[f"copies_large_{whose}"] == pytest.approx(100 * float(row["value"]))
         if row["metric"] == "mia_loss_auc":
             assert said[f"auc_large_{whose}"] == pytest.approx(float(row["value"]))
+        if row["metric"] == "coverage":
+            assert said[f"coverage_large_{whose}"] == pytest.approx(float(row["value"]))
     here = collected("vae", 0, "copy_rate", "sgd")
     assert said["copies_here_vae_sgd"] == pytest.approx(100 * here)
     assert said["fid_noise_vae_0.1"] == pytest.approx(

@@ -76,7 +76,7 @@ def told(frames: Frames, large: results.Results | None) -> dict[str, float | str
     """What the text says of the authors' scale, by name: which cells there are, their core-hours,
     and at each one's level the FID, of the paper, at the authors' scale and of the compact network
     at the paper's noise and at its sigma, and of ours how many per cent of the images copy a
-    private one, and how well the attack on the loss tells members.
+    private one, how well the attack on the loss tells members, and the coverage.
     """
     if large is None:
         return {"cells": "none"}
@@ -90,7 +90,8 @@ def told(frames: Frames, large: results.Results | None) -> dict[str, float | str
         "hours": sum(about[cell.name]["core_seconds"] for cell in cells) / 3600,
     }
     tables = {"fid": _tables(frames)["FID"]}
-    for name, metric in {"copies": "copy_rate", "auc": "mia_loss_auc"}.items():
+    shares = {"copies": "copy_rate", "auc": "mia_loss_auc", "coverage": "coverage"}
+    for name, metric in shares.items():
         tables[name] = {whose: _values(rows, metric) for whose, rows in frames.items()}
     names = {"paper": PAPER, "large": SCALE, "noise": NOISE, "here": SIGMA}
     for name, (whose, title), model in itertools.product(tables, names.items(), nfl.MODELS):
