@@ -508,13 +508,40 @@ def test_what_the_first_seeds_said_otherwise_is_told_seed_by_seed(
 ) -> None:
     assert frame["seed"].max() == max(claims.SEEDS)
     came = beside.as_seeds_came(found, frame, density)
-    assert list(came["seeds"]) == [f"0 to {last}" for last in claims.SEEDS[2:-1]]
-    first, *_, before_last = came["judged otherwise"]
+    firsts = [f"0 to {last}" for last in claims.SEEDS[2:-1]]
+    assert list(came["seeds"]) == [*firsts, "all but 0"]
+    first, *_, before_last, without = came["judged otherwise"]
     assert "C9 (reproduced)" in first and len(first) > len(before_last)
     last = claims.judge(frame[frame["seed"] < max(claims.SEEDS)], density)
     assert before_last == beside.otherwise(found, last)
+    assert without == beside.otherwise(found, claims.judge(frame[frame["seed"] > 0], density))
     told = came.set_index("seeds")["judged otherwise"]
     assert "C2 (cannot be decided)" in told["0 to 4"] and "C2 " not in told["0 to 3"]  # as told
+
+
+def test_where_the_seed_of_the_tuning_lies_among_all() -> None:
+    frame = at_matched(study({"accuracy": line(0.5), "fid": line(50)}, jitter=0))
+    at = {("accuracy", 0): 0.7, ("fid", 1): 48, ("fid", 2): 54}  # seed 0 trains best
+    for (metric, seed), value in at.items():
+        chosen = (frame["metric"] == metric) & (frame["seed"] == seed)
+        frame.loc[chosen & (frame["model"] == "vae"), "value"] = value
+    share, fid, *others = beside.tuned(frame).itertuples(index=False)
+    assert share == ("VAE, share of the ceiling", "0.86", "0.57 [0.57, 0.57]", "1", "3")
+    # 6.314 (t, one degree of freedom) · 4.243 · √(1 + 1/2) = 32.8 about the mean of 48 and 54
+    assert fid == ("VAE, FID", "50", "51 [18, 84]", "2", "3")
+    assert {row[3] for row in others} == {"1"}  # all alike
+    alone = beside.tuned(frame[frame["seed"] < 2])
+    assert set(alone["place, 1 is best"]) == {"–"} and set(alone["of"]) == {"2"}
+
+
+def test_fresh_seeds_do_no_worse_than_the_one_that_was_tuned_on(
+    found: list[Judged], frame: pd.DataFrame, density: pd.DataFrame
+) -> None:
+    told = beside.answers(found, frame, density)
+    places = [(int(row[-2]), int(row[-1])) for row in beside.tuned(frame).itertuples()]
+    assert told["tuned_best"] == sum(place == 1 for place, _ in places)
+    assert told["tuned_worst"] == sum(place == of for place, of in places)
+    assert told["tuned_best"] < told["tuned_worst"]  # as told
 
 
 def test_seeds_are_told_part_by_part() -> None:

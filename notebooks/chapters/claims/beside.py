@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 
 from chapters.nfl import DATA, MODELS, SEEDS
-from chapters.quantities import combine
-from chapters.verdicts import Judged, Part
+from chapters.quantities import ENOUGH, Quantity, combine
+from chapters.verdicts import Judged, Part, bracketed
+from helpers.metrics.statistics import Interval, mean_interval
 from helpers.report import style, tables
 from helpers.study.results import Results
 
 from . import OPEN, beyond, judge, unpooled
 from .estimators import SCARCE
 from .evidence import NOISE, PATH, TITLES, Evidence, Lens, equal_sigma, gather, matched_noise, one
+
+TUNED_ON = 0  # the seed on whose private images of MNIST the presets were tuned
 
 
 def answers(
@@ -27,13 +30,18 @@ def answers(
     freedom behind a pooled interval. `seeds_open`, `seeds_c14`: what these claims rest on.
     `<model>_leaks_most`, `..._of`: see `leaks_most`; the GAN's at the matched noise. `c12_<model>`:
     the mean of its part of C12. `gan_fids`: of each seed, on MNIST at that 0.4, the least first.
+    `tuned_best`, `tuned_worst`: in how many of the quantities of `tuned` that seed is so of all.
     `seeds_alone`: the verdicts that differ with each quantity's own seeds alone. NaN is what the
     results that are there do not tell.
     """
     scarce = density[density["per_class"] == SCARCE]
     [c12] = [found.verdict for found in judged if found.claim.id == "C12"]
     fids = gather(study, lens=matched_noise).at("mnist", "gan", NOISE[-1], "fid").values.values()
+    among = tuned(study)
+    places = among["place, 1 is best"]
     told = {
+        "tuned_best": int((places == "1").sum()),
+        "tuned_worst": int((places == among["of"]).sum()),
         "freedom": "{} to {}".format(*freedom(judged)),
         "seeds_open": seeds_of(judged, OPEN),
         "seeds_c14": scarce["seed"].nunique(),
@@ -156,11 +164,39 @@ def otherwise(judged: Sequence[Judged], others: Sequence[Judged]) -> str:
 def as_seeds_came(
     judged: Sequence[Judged], study: pd.DataFrame, density: pd.DataFrame
 ) -> pd.DataFrame:
-    """What the first of the seeds alone judge otherwise, from three of them on."""
-    several = sorted(study["seed"].unique())[len(SEEDS) - 1 : -1]
-    parts = {f"0 to {last}": study[study["seed"] <= last] for last in several}
+    """What the first of the seeds alone judge otherwise, from three of them on, and what all but
+    the one that the presets were tuned on do."""
+    seeds = sorted(study["seed"].unique())
+    parts = {f"0 to {last}": study[study["seed"] <= last] for last in seeds[len(SEEDS) - 1 : -1]}
+    parts[f"all but {TUNED_ON}"] = study[study["seed"] != TUNED_ON]
     told = {seeds: otherwise(judged, judge(part, density)) for seeds, part in parts.items()}
     return pd.DataFrame({"seeds": list(told), "judged otherwise": list(told.values())})
+
+
+def tuned(study: pd.DataFrame) -> pd.DataFrame:
+    """Where the seed that the presets were tuned on lies among all, on MNIST: two measures of each
+    model, averaged over the five σ at the matched noise."""
+    e, rows = gather(study, lens=matched_noise), []
+    for m in MODELS:
+        share, fid = e.share("mnist", m, *PATH), e.over("mnist", m, tuple(PATH), "fid")
+        rows.append(_among(f"{TITLES[m]}, share of the ceiling", share, digits=2, sign=-1))
+        rows.append(_among(f"{TITLES[m]}, FID", fid, digits=0, sign=1))
+    return pd.DataFrame(rows)
+
+
+def _among(label: str, quantity: Quantity, *, digits: int, sign: int) -> dict[str, str]:
+    """A row of `tuned`; `sign` times which less is better. By the mean and scatter of the others,
+    90 % of further seeds would lie in the interval (Student's t prediction interval)."""
+    others = dict(quantity.values)
+    own, told = others.pop(TUNED_ON, None), ("–", "–", "–")
+    if own is not None and len(others) >= ENOUGH:
+        mean, *ends, n = mean_interval(list(others.values()))
+        wide = Interval(mean, *(mean + (end - mean) * math.sqrt(n + 1) for end in ends), n)
+        place = 1 + sum(sign * other < sign * own for other in others.values())
+        told = f"{own:.{digits}f}", bracketed(wide, digits).replace("-", "−"), f"{place}"
+    columns = f"seed {TUNED_ON}", "the others [90 % of further seeds]", "place, 1 is best"
+    row = {"mean over σ": label} | dict(zip(columns, told, strict=True))
+    return row | {"of": str(len(quantity.values))}
 
 
 def leaks(found: Mapping[str, Results], dataset: str) -> pd.DataFrame:
