@@ -531,7 +531,7 @@ def test_where_the_seed_of_the_tuning_lies_among_all() -> None:
     assert fid == ("VAE, FID", "50", "51 [18, 84]", "2", "3")
     assert {row[3] for row in others} == {"1"}  # all alike
     alone = beside.tuned(frame[frame["seed"] < 2])
-    assert set(alone["place, 1 is best"]) == {"–"} and set(alone["of"]) == {"2"}
+    assert set(alone["place, 1 is best"]) == {"–"} and set(alone["seeds"]) == {"2"}
 
 
 def test_fresh_seeds_do_no_worse_than_the_one_that_was_tuned_on(

@@ -41,7 +41,7 @@ def answers(
     places = among["place, 1 is best"]
     told = {
         "tuned_best": int((places == "1").sum()),
-        "tuned_worst": int((places == among["of"]).sum()),
+        "tuned_worst": int((places == among["seeds"]).sum()),
         "freedom": "{} to {}".format(*freedom(judged)),
         "seeds_open": seeds_of(judged, OPEN),
         "seeds_c14": scarce["seed"].nunique(),
@@ -196,7 +196,7 @@ def _among(label: str, quantity: Quantity, *, digits: int, sign: int) -> dict[st
         told = f"{own:.{digits}f}", bracketed(wide, digits).replace("-", "−"), f"{place}"
     columns = f"seed {TUNED_ON}", "the others [90 % of further seeds]", "place, 1 is best"
     row = {"mean over σ": label} | dict(zip(columns, told, strict=True))
-    return row | {"of": str(len(quantity.values))}
+    return row | {"seeds": str(len(quantity.values))}
 
 
 def leaks(found: Mapping[str, Results], dataset: str) -> pd.DataFrame:
