@@ -169,7 +169,7 @@ def as_seeds_came(
     seeds = sorted(study["seed"].unique())
     parts = {f"0 to {last}": study[study["seed"] <= last] for last in seeds[len(SEEDS) - 1 : -1]}
     parts[f"all but {TUNED_ON}"] = study[study["seed"] != TUNED_ON]
-    told = {seeds: otherwise(judged, judge(part, density)) for seeds, part in parts.items()}
+    told = {name: otherwise(judged, judge(part, density)) for name, part in parts.items()}
     return pd.DataFrame({"seeds": list(told), "judged otherwise": list(told.values())})
 
 
