@@ -74,14 +74,15 @@ def ours(
 
 def told(frames: Frames, large: results.Results | None) -> dict[str, float | str]:
     """What the text says of the authors' scale, by name: which cells there are, their core-hours,
-    and at each one's level the FID, of the paper, at the authors' scale and of the compact network
-    at the paper's noise and at its sigma, and of ours how many per cent of the images copy a
-    private one, how well the attack on the loss tells members, and the coverage.
+    and at their levels the FID of each model, of the paper, at the authors' scale and of the
+    compact network at the paper's noise and at its sigma, and of ours how many per cent of the
+    images copy a private one, how well the attack on the loss tells members, and the coverage.
     """
     if large is None:
         return {"cells": "none"}
     about, cells = large.provenance["cells"], large.cells
     kept = {(c.model, c.level) for c in cells}
+    tried = {level for _, level in kept}
     levels = {m: [level for level in LEVELS if (m, level) in kept] for m in nfl.MODELS}
     there = (f"{nfl.MODEL_TITLES[m]} at {', '.join(at)}" for m, at in levels.items() if at)
     said: dict[str, float | str] = {
@@ -96,7 +97,7 @@ def told(frames: Frames, large: results.Results | None) -> dict[str, float | str
     names = {"paper": PAPER, "large": SCALE, "noise": NOISE, "here": SIGMA}
     for name, (whose, title), model in itertools.product(tables, names.items(), nfl.MODELS):
         for level, value in zip(LEVELS, tables[name].get(title, MISSED)[model], strict=True):
-            if level in levels[model] and not math.isnan(value):
+            if level in tried and not math.isnan(value):
                 factor = 100 if name == "copies" else 1
                 said[f"{name}_{whose}_{model}_{level}"] = factor * float(value)
     return said
