@@ -75,7 +75,7 @@ def ended(details: pd.DataFrame, outcome: str) -> list[int]:
 
 
 def settled(judged: Sequence[Judged]) -> list[int]:
-    """The places of the claims whose verdict no other network or noise could change."""
+    """The places of the claims that are reproduced, or contradicted whatever the network."""
     return [i for i, f in enumerate(judged) if f.verdict.outcome in (REPRODUCED, CONTRADICTED)]
 
 
