@@ -442,8 +442,8 @@ def outputs(start: str, kind: str = "text/html") -> str:
 def test_the_page_shows_the_verdicts_of_the_committed_results(
     found: list[Judged],
 ) -> None:
-    shown = outputs("widths = (19, 9, 20, 20, 17, 15)")
     widths, settled = (19, 9, 20, 20, 17, 15), ledger.settled(found)
+    shown = outputs(f"widths = {widths}")
     assert shown == ledger.text_table(ledger.ledger(found), "ledger", widths, settled).data
     outcomes = sorted(found[i].verdict.outcome for i in settled)
     assert outcomes == [*["contradicted"] * 2, *["reproduced"] * 4]
