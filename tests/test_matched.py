@@ -8,7 +8,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from chapters import matched, nfl
+from chapters import claims, matched, nfl
+from chapters.claims import evidence
 from helpers import study
 from helpers.models import families, networks
 from helpers.randomness import generator
@@ -177,3 +178,23 @@ def test_labels_of_the_noise_do_not_touch(metrics, columns, committed, tried):
             boxes = sorted((label.get_window_extent() for label in labels), key=lambda b: b.x0)
             assert len(boxes) >= 4
             assert all(b.x0 - a.x1 > 2 for a, b in itertools.pairwise(boxes))
+
+
+def test_the_orders_that_the_prose_tells_at_the_papers_noise():
+    """The introduction and the discussion say them beside numbers of which each could turn."""
+    frame = claims.study()
+    parts = frame[frame["seed"].isin(nfl.SEEDS)], frame
+    first, all_seeds = (evidence.gather(part, lens=evidence.matched_noise) for part in parts)
+
+    def order(dataset, metric):
+        values = {m: first.at(dataset, m, "0.4", metric).values for m in nfl.MODELS}
+        assert {len(of_seeds) for of_seeds in values.values()} == {len(nfl.SEEDS)}
+        return sorted(nfl.MODELS, key=lambda m: sum(values[m].values()))
+
+    for dataset in nfl.DATA:
+        assert order(dataset, "fid")[0] == "ddpm"
+    assert order("mnist", "accuracy") == ["vae", "ddpm", "gan"]
+    assert order("organamnist", "accuracy") == ["vae", "gan", "ddpm"]
+    gan, ddpm = (all_seeds.at("mnist", m, "0.4", "accuracy") for m in ("gan", "ddpm"))
+    lead = (gan - ddpm).interval(0.9)
+    assert lead.low < 0 < lead.high, "seeds do not tell the GAN's digits from the DDPM's"

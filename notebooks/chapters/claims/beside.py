@@ -28,15 +28,13 @@ def answers(
 
     `matched_<model>`: our sigma on MNIST that matches the paper's 0.4. `freedom`: the degrees of
     freedom behind a pooled interval. `seeds_open`, `seeds_c14`: what these claims rest on.
-    `<model>_leaks_most`, `..._of`: see `leaks_most`; the GAN's at the matched noise. `c12_<model>`:
-    the mean of its part of C12. `gan_fids`: of each seed, on MNIST at that 0.4, the least first.
-    `tuned_best`, `tuned_worst`: in how many of the quantities of `tuned` that seed is so of all.
-    `seeds_alone`: the verdicts that differ with each quantity's own seeds alone. NaN is what the
-    results that are there do not tell.
+    `<model>_leaks_most`, `..._of`: see `leaks_most`; the GAN's at the matched noise.
+    `c12_<model>`: the mean of its part of C12. `tuned_best`, `tuned_worst`: in how many of the
+    quantities of `tuned` that seed is so of all. `seeds_alone`: the verdicts that differ with each
+    quantity's own seeds alone. And what `_at_most_noise` has. NaN is what the results do not tell.
     """
     scarce = density[density["per_class"] == SCARCE]
     [c12] = [found.verdict for found in judged if found.claim.id == "C12"]
-    fids = gather(study, lens=matched_noise).at("mnist", "gan", NOISE[-1], "fid").values.values()
     among = tuned(study)
     places = among["place, 1 is best"]
     told = {
@@ -46,8 +44,7 @@ def answers(
         "seeds_open": seeds_of(judged, OPEN),
         "seeds_c14": scarce["seed"].nunique(),
         "seeds_alone": otherwise(judged, unpooled(study, density)),
-        "gan_fids": ", ".join(f"{fid:.0f}" for fid in sorted(fids)) or "none",
-    }
+    } | _at_most_noise(study)
     for model, part in zip(MODELS, c12.parts, strict=True):
         told[f"matched_{model}"] = float(matched_noise("mnist", model, NOISE[-1]))
         found = part.interval()
@@ -55,6 +52,21 @@ def answers(
     for model, levels in {"ddpm": (), "gan": (NOISE, matched_noise)}.items():
         told[f"{model}_leaks_most"], told[f"{model}_leaks_of"] = leaks_most(study, model, *levels)
     return told
+
+
+def _at_most_noise(study: pd.DataFrame) -> dict[str, float | str]:
+    """Where the noise is that of the paper's 0.4: `gan_fids`, of each seed on MNIST, the least
+    first, and `noise_epsilon_least`, `..._most`, the accountant's over data sets and models.
+    """
+    e, most = gather(study, lens=matched_noise), NOISE[-1]
+    fids = e.at("mnist", "gan", most, "fid").values.values()
+    bounds = [e.at(d, m, most, "epsilon_1e-3") for d in DATA for m in MODELS]
+    epsilons = [epsilon for bound in bounds for epsilon in bound.values.values()]
+    return {
+        "gan_fids": ", ".join(f"{fid:.0f}" for fid in sorted(fids)) or "none",
+        "noise_epsilon_least": min(epsilons, default=math.nan),
+        "noise_epsilon_most": max(epsilons, default=math.nan),
+    }
 
 
 def beside(study: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def c1(e: Evidence) -> list[Part]:
     "fidelity",
     "4.2.3",
     "MNIST",
-    elsewhere=f"a VAE of their size and length has here, of one seed, a lower FID than this DDPM; "
+    elsewhere=f"a VAE of their size and length has here, of one seed, about the FID of this DDPM; "
     f"{OTHER_DDPM}",
 )
 @all_of
