@@ -30,8 +30,8 @@ def unless(
 ) -> Callable[[Parts], Callable[[Any], Verdict]]:
     """A judge from a function that gives parts.
 
-    `paper` and `here` say why there are none of these; `on` are the data sets it is about, without
-    results of which it cannot be tested.
+    `paper` and `here` say why there are none of these; `on` are the data sets it is about, which
+    cannot be tested where no model of the study was trained on them.
     """
 
     def decide(parts: Parts) -> Callable[[Any], Verdict]:
@@ -41,7 +41,7 @@ def unless(
                 return verdict("open", "–", paper)
             absent = [DATA[d] for d in on if d not in e.datasets]
             if not e.printed and (here or absent):
-                why = here or f"nothing is collected on {', '.join(absent)}"
+                why = here or f"no model of the study was trained on {', '.join(absent)}"
                 return Verdict(UNTESTABLE, "–", why)
             return _worded(conjunction(parts(e)), e)
 
