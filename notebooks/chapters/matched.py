@@ -145,14 +145,16 @@ def answers(models: Sequence[str], classes: int, scale: str) -> dict[str, float]
 
     `noise_<model>_there`: our most noise, as a sigma of the authors' training; `..._here`: theirs
     as a sigma of ours; `noise_step_most`, `..._least`: how many times our noise-to-signal of a step
-    theirs is at the same sigma, over models; `noise_run_most`, `..._least`: that of the run.
+    theirs is at the same sigma, over models; `noise_run_most`, `..._least`: that of the run;
+    `noise_size_most`, `..._least`: how many times as many parameters theirs noises.
     """
     pairs = {model: (ours(model, classes, scale), authors(model, classes)) for model in models}
     step = [theirs.of_a_step(1) / own.of_a_step(1) for own, theirs in pairs.values()]
     run = {m: theirs.of_the_run(1) / own.of_the_run(1) for m, (own, theirs) in pairs.items()}
     found = {f"noise_{model}_there": SIGMAS[-1] / times for model, times in run.items()}
     found |= {f"noise_{model}_here": SIGMAS[-1] * times for model, times in run.items()}
-    for name, times in (("step", step), ("run", list(run.values()))):
+    size = [theirs.parameters / own.parameters for own, theirs in pairs.values()]
+    for name, times in (("step", step), ("run", list(run.values())), ("size", size)):
         found |= {f"noise_{name}_least": min(times), f"noise_{name}_most": max(times)}
     return found
 

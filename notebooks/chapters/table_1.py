@@ -74,11 +74,11 @@ def ours(
 
 def told(frames: Frames, large: results.Results | None) -> dict[str, float | str]:
     """What the text says of the authors' scale, by name: which cells there are, their core-hours,
-    how much of the noise of the authors' training ours has at a sigma, since a step has other
-    records (alike for all models); at their levels the FID of each model, of the paper, at the
-    authors' scale and of the compact network at the paper's noise and at its sigma, and of ours how
-    many per cent of the images copy a private one, how well the attack on the loss tells members,
-    and the coverage.
+    how much of the noise of the authors' training ours has at a sigma, and the records of a step by
+    which it differs (alike for all models); at their levels the FID of each model, of the paper, at
+    the authors' scale and of the compact network at the paper's noise and at its sigma, and of ours
+    how many per cent of the images copy a private one, how well the attack on the loss tells
+    members, and the coverage.
     """
     if large is None:
         return {"cells": "none"}
@@ -93,6 +93,8 @@ def told(frames: Frames, large: results.Results | None) -> dict[str, float | str
         "seeds": len({cell.seed for cell in cells}),
         "hours": sum(about[cell.name]["core_seconds"] for cell in cells) / 3600,
         "of_noise": ours.of_the_run(1) / authors.of_the_run(1),
+        "records": ours.records,
+        "records_paper": authors.records,
     }
     tables = {"fid": _tables(frames)["FID"]}
     shares = {"copies": "copy_rate", "auc": "mia_loss_auc", "coverage": "coverage"}
