@@ -30,6 +30,9 @@ def test_a_table_of_constants_is_a_line_alone():
     table = pd.DataFrame({"a<b": ["x & y"] * 2}, index=["mnist", "octmnist"])
     html = shown.page(table)
     assert html == '<p class="same">MNIST, OCTMNIST, alike: a&lt;b: x &amp; y.</p>'
+    rows = pd.MultiIndex.from_product([["MNIST"], ["VAE", "GAN"]])
+    html = shown.page(pd.DataFrame({"seeds": [3, 3]}, index=rows))
+    assert html == '<p class="same">MNIST VAE, MNIST GAN, alike: seeds: 3.</p>'
 
 
 def test_a_long_table_is_folded_below_the_ends_of_its_groups():

@@ -72,7 +72,7 @@ def page(frame: pd.DataFrame, matter: Sequence[int] | None = None, write: Write 
     rest = frame.drop(columns=list(same))
     said = html.escape("; ".join(f"{name}: {value}" for name, value in same.items()))
     if rest.columns.empty:
-        rows = html.escape(", ".join(map(str, frame.index)))
+        rows = html.escape(", ".join(" ".join(map(str, row)) for row in _levels(frame.index)))
         return f'<p class="same">{rows}, alike: {said}.</p>'
     note = f'<p class="same">The same in every row: {said}.</p>' if same else ""
     if len(frame) <= LONG and matter is None:
@@ -82,6 +82,11 @@ def page(frame: pd.DataFrame, matter: Sequence[int] | None = None, write: Write 
     summary = f"<summary>All {len(frame)} rows</summary>"
     first = f'<div class="first">{first}</div>' if first else ""
     return f'{first}<details class="rows">{summary}{write(rest, "all")}</details>{note}'
+
+
+def _levels(index: pd.Index) -> list[tuple]:
+    """What stands in each row of an index, of one level or of several."""
+    return index.tolist() if index.nlevels > 1 else [(row,) for row in index]
 
 
 def constant(frame: pd.DataFrame) -> dict[str, str]:
