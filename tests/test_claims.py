@@ -503,18 +503,34 @@ def test_other_verdicts_are_told_by_their_names() -> None:
     assert beside.otherwise(ours, others) == f"{first.id} (cannot be decided), {second.id}"
 
 
+def test_verdicts_that_hang_on_a_seed_are_told_with_it() -> None:
+    yes, no = (Verdict(outcome, "1", "") for outcome in ("reproduced", "cannot be decided"))
+    ours, others = ([Judged(claim, v, beside=yes) for claim in CLAIMS[:2]] for v in (yes, no))
+    assert beside.hanging(ours, {0: ours, 1: ours}) == "none"
+    told = beside.hanging(ours, {0: others, 1: ours, 2: [ours[0], others[1]]})
+    assert told == f"{CLAIMS[0].id} without 0; {CLAIMS[1].id} without 0 or 2"
+
+
+def _outcome(judged: Judged) -> str:
+    return judged.verdict.outcome
+
+
 def test_what_the_first_seeds_said_otherwise_is_told_seed_by_seed(
     found: list[Judged], frame: pd.DataFrame, density: pd.DataFrame
 ) -> None:
     assert frame["seed"].max() == max(claims.SEEDS)
     came = beside.as_seeds_came(found, frame, density)
     firsts = [f"0 to {last}" for last in claims.SEEDS[2:-1]]
-    assert list(came["seeds"]) == [*firsts, "all but 0"]
-    first, *_, before_last, without = came["judged otherwise"]
+    assert list(came["seeds"]) == [*firsts, "all but 0", "all but any one"]
+    first, *_, before_last, without, one = came["judged otherwise"]
     assert "C21 (cannot be decided)" in first and len(first) > len(before_last)
     last = claims.judge(frame[frame["seed"] < max(claims.SEEDS)], density)
     assert before_last == beside.otherwise(found, last)
-    assert without == beside.otherwise(found, claims.judge(frame[frame["seed"] > 0], density))
+    all_but_0 = claims.judge(frame[frame["seed"] > 0], density)
+    assert without == beside.otherwise(found, all_but_0)
+    on_0 = [told.split()[0] for told in one.split("; ") if "0" in told.split()[2:]]
+    turned = [a for a, b in zip(found, all_but_0, strict=True) if _outcome(a) != _outcome(b)]
+    assert on_0 == [judged.claim.id for judged in turned]
     told = came.set_index("seeds")["judged otherwise"]
     assert "C2 (cannot be decided)" in told["0 to 4"] and "C2 " not in told["0 to 3"]  # as told
 

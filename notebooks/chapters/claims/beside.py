@@ -176,13 +176,28 @@ def otherwise(judged: Sequence[Judged], others: Sequence[Judged]) -> str:
 def as_seeds_came(
     judged: Sequence[Judged], study: pd.DataFrame, density: pd.DataFrame
 ) -> pd.DataFrame:
-    """What the first of the seeds alone judge otherwise, from three of them on, and what all but
-    the one that the presets were tuned on do."""
+    """What the first of the seeds alone judge otherwise, from three of them on, what all but the
+    one that the presets were tuned on do, and which verdicts hang on a single one."""
     seeds = sorted(study["seed"].unique())
-    parts = {f"0 to {last}": study[study["seed"] <= last] for last in seeds[len(SEEDS) - 1 : -1]}
-    parts[f"all but {TUNED_ON}"] = study[study["seed"] != TUNED_ON]
-    told = {name: otherwise(judged, judge(part, density)) for name, part in parts.items()}
+    firsts = {f"0 to {last}": study[study["seed"] <= last] for last in seeds[len(SEEDS) - 1 : -1]}
+    told = {name: otherwise(judged, judge(part, density)) for name, part in firsts.items()}
+    without = {seed: judge(study[study["seed"] != seed], density) for seed in seeds}
+    told[f"all but {TUNED_ON}"] = otherwise(judged, without[TUNED_ON])
+    told["all but any one"] = hanging(judged, without)
     return pd.DataFrame({"seeds": list(told), "judged otherwise": list(told.values())})
+
+
+def hanging(judged: Sequence[Judged], without: Mapping[int, Sequence[Judged]]) -> str:
+    """The claims with another verdict at the matched noise if a seed were not there, and the seeds
+    of which that is so, e.g. "C9 without 5 or 8"; `without` has the verdicts by the seed left out.
+    """
+    told = []
+    for place, ours in enumerate(judged):
+        outcomes = {seed: others[place].verdict.outcome for seed, others in without.items()}
+        seeds = [str(seed) for seed, one in outcomes.items() if one != ours.verdict.outcome]
+        if seeds:
+            told.append(f"{ours.claim.id} without {' or '.join(seeds)}")
+    return "; ".join(told) or "none"
 
 
 def tuned(study: pd.DataFrame) -> pd.DataFrame:
