@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -179,12 +179,20 @@ def as_seeds_came(
     """What the first of the seeds alone judge otherwise, from three of them on, what all but the
     one that the presets were tuned on do, and which verdicts hang on a single one."""
     seeds = sorted(study["seed"].unique())
-    firsts = {f"0 to {last}": study[study["seed"] <= last] for last in seeds[len(SEEDS) - 1 : -1]}
-    told = {name: otherwise(judged, judge(part, density)) for name, part in firsts.items()}
-    without = {seed: judge(study[study["seed"] != seed], density) for seed in seeds}
+    ends = seeds[len(SEEDS) - 1 : -1]
+    firsts = {last: _judge_by(study, density, lambda s, k=last: s <= k) for last in ends}
+    without = {seed: _judge_by(study, density, lambda s, k=seed: s != k) for seed in seeds}
+    told = {f"0 to {last}": otherwise(judged, others) for last, others in firsts.items()}
     told[f"all but {TUNED_ON}"] = otherwise(judged, without[TUNED_ON])
     told["all but any one"] = hanging(judged, without)
     return pd.DataFrame({"seeds": list(told), "judged otherwise": list(told.values())})
+
+
+def _judge_by(
+    study: pd.DataFrame, density: pd.DataFrame, chosen: Callable[[pd.Series], pd.Series]
+) -> list[Judged]:
+    """The verdicts by some of the seeds, of the study and of the density estimators."""
+    return judge(*(frame[chosen(frame["seed"])] for frame in (study, density)))
 
 
 def hanging(judged: Sequence[Judged], without: Mapping[int, Sequence[Judged]]) -> str:
