@@ -76,9 +76,9 @@ def told(frames: Frames, large: results.Results | None) -> dict[str, float | str
     """What the text says of the authors' scale, by name: which cells there are, their core-hours,
     how much of the noise of the authors' training ours has at a sigma, and the records of a step by
     which it differs (alike for all models); at their levels the FID of each model, of the paper, at
-    the authors' scale and of the compact network at the paper's noise and at its sigma, and of ours
-    how many per cent of the images copy a private one, how well the attack on the loss tells
-    members, and the coverage.
+    the authors' scale and of the compact network at the paper's noise and at its sigma, and of our
+    networks at its sigma how many per cent of the images copy a private one, how well the attack on
+    the loss tells members, and the coverage.
     """
     if large is None:
         return {"cells": "none"}
@@ -87,19 +87,19 @@ def told(frames: Frames, large: results.Results | None) -> dict[str, float | str
     tried = {level for _, level in kept}
     levels = {m: [level for level in LEVELS if (m, level) in kept] for m in nfl.MODELS}
     there = (f"{nfl.MODEL_TITLES[m]} at {', '.join(at)}" for m, at in levels.items() if at)
-    ours, authors = matched.ours("vae", scale="paper"), matched.authors("vae")
+    run, theirs = matched.ours("vae", scale="paper"), matched.authors("vae")
     said: dict[str, float | str] = {
         "cells": "; ".join(there),
         "seeds": len({cell.seed for cell in cells}),
         "hours": sum(about[cell.name]["core_seconds"] for cell in cells) / 3600,
-        "of_noise": ours.of_the_run(1) / authors.of_the_run(1),
-        "records": ours.records,
-        "records_paper": authors.records,
+        "of_noise": run.of_the_run(1) / theirs.of_the_run(1),
+        "records": run.records,
+        "records_paper": theirs.records,
     }
     tables = {"fid": _tables(frames)["FID"]}
     shares = {"copies": "copy_rate", "auc": "mia_loss_auc", "coverage": "coverage"}
     for name, metric in shares.items():
-        tables[name] = {whose: _values(rows, metric) for whose, rows in frames.items()}
+        tables[name] = {whose: _values(frames[whose], metric) for whose in (SCALE, SIGMA)}
     names = {"paper": PAPER, "large": SCALE, "noise": NOISE, "here": SIGMA}
     for name, (whose, title), model in itertools.product(tables, names.items(), nfl.MODELS):
         for level, value in zip(LEVELS, tables[name].get(title, MISSED)[model], strict=True):
