@@ -184,16 +184,23 @@ _SCHEDULES = {"fixed": FixedSchedule, "loss-gap": LossGapSchedule}
 
 
 class Upsampling(nn.Sequential):
-    """Layers in sequence; each `Upsample` (nearest, by 2) and the convolution after it at once.
+    """Layers in sequence, with two shortcuts for convolutions of 3x3, padded by 1.
 
-    A pixel's copies lie side by side, so the parts of the 3x3 kernel that meet them are added up
-    first: a transposed convolution with 4x4 sums, at 4/9 of the multiplications.
+    One after an `Upsample` (nearest, by 2) is taken with it: a pixel's copies lie side by side, so
+    the parts of the kernel that meet them are added up first. That is a transposed convolution with
+    4x4 sums, at 4/9 of the multiplications. One to few channels mixes the channels first, for each
+    of its nine taps, and then moves what it mixed, which is less than its input.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layers give one after the other, up to rounding."""
         for layer in (layers := iter(self)):
-            x = _upsampled(x, next(layers)) if isinstance(layer, nn.Upsample) else layer(x)
+            if isinstance(layer, nn.Upsample):
+                x = _upsampled(x, next(layers))
+            elif isinstance(layer, nn.Conv2d) and 9 * layer.out_channels < layer.in_channels:
+                x = _mixed(x, layer)
+            else:
+                x = layer(x)
         return x
 
 
@@ -202,6 +209,13 @@ def _upsampled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     kernel = convolution.weight.flip(2, 3).transpose(0, 1)  # [a, b, 3, 3]
     sums = F.avg_pool2d(kernel, 2, stride=1, padding=1, divisor_override=1)  # -> [a, b, 4, 4]
     return F.conv_transpose2d(x, sums, convolution.bias, stride=2, padding=1)
+
+
+def _mixed(x: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """`convolution`, 3x3 and padded by 1, of x [n, a, H, W], its channels mixed before it moves."""
+    taps = convolution.weight.flip(2, 3).flatten(2).transpose(1, 2).flatten(0, 1)  # [b * 9, a]
+    mixed = F.conv2d(x, taps[:, :, None, None])  # -> [n, b * 9, H, W]
+    return F.fold(mixed.flatten(2), x.shape[2:], 3, padding=1) + convolution.bias[:, None, None]
 
 
 def _generator(classes: int, shape: Shape, preset: presets.GAN) -> Upsampling:
