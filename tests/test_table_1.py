@@ -9,6 +9,8 @@ from conftest import ROOT
 
 from chapters import matched, nfl, table_1
 
+TRIED = "sgd", "0.1", "0.4"  # at the authors' scale
+
 
 @pytest.fixture(scope="module")
 def frames():
@@ -111,6 +113,20 @@ def test_what_is_told_of_the_authors_scale_is_in_the_file(frames):
     assert said["seeds"] == 1 and said["fid_large_vae_sgd"] < min(
         same_seed, said["fid_here_ddpm_sgd"]
     )  # the pages, and C2's reason
+    first = {
+        whose: [
+            "vae" if said[f"fid_{whose}_vae_{at}"] < said[f"fid_{whose}_gan_{at}"] else "gan"
+            for at in TRIED
+        ]
+        for whose in ("paper", "large")
+    }  # the page: in the paper's order but at the most noise
+    assert first == {"paper": ["vae", "gan", "gan"], "large": ["vae", "gan", "vae"]}
+    gan = {at: said[f"fid_large_gan_{at}"] for at in TRIED}
+    assert gan["0.1"] < gan["sgd"] < gan["0.4"] and gan["0.4"] > 1.8 * said["fid_paper_gan_0.4"]
+    near = {"fid_paper_gan_0.1": "0.1", "fid_noise_gan_0.4": "0.4"}
+    assert all(abs(gan[at] / said[name] - 1) < 0.1 for name, at in near.items())
+    covered = {at: said[f"coverage_large_gan_{at}"] for at in TRIED}
+    assert covered["0.1"] > 10 * max(covered["sgd"], covered["0.4"])
 
 
 def test_what_the_page_says_of_the_changes_holds(compact):
